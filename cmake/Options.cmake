@@ -1,0 +1,23 @@
+# Compiler settings of our own code. Generated code is compiled by EnvoyApi.cmake with its own.
+option(EXEAT_WITH_RPC "Build the rooms that need gRPC; the tsan preset leaves them out" ON)
+
+add_library(exeat_options INTERFACE)
+target_include_directories(exeat_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(exeat_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fstack-protector-strong)
+target_compile_definitions(exeat_options INTERFACE EXEAT_VERSION="${PROJECT_VERSION}")
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(exeat_options INTERFACE -Wthread-safety)
+endif()
+
+if(EXEAT_SANITIZE)
+  add_compile_options(-fsanitize=${EXEAT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${EXEAT_SANITIZE})
+  if(EXEAT_SANITIZE MATCHES "thread")
+    # protobuf 3.21 changes a map's layout under this macro, and Debian's library has the other one.
+    add_compile_options(-U__SANITIZE_THREAD__)
+  endif()
+  if(EXEAT_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize=vptr)
+  endif()
+endif()

@@ -1,0 +1,27 @@
+#include "base/clock.h"
+
+#include <ctime>
+
+namespace exeat::base {
+namespace {
+
+class MachineClock final : public Clock {
+ public:
+  std::chrono::system_clock::time_point WallNow() const override {
+    return std::chrono::system_clock::now();
+  }
+  BootTime BootNow() const override {
+    timespec now{};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  }
+};
+
+}  // namespace
+
+const Clock& SystemClock() {
+  static const MachineClock clock;
+  return clock;
+}
+
+}  // namespace exeat::base

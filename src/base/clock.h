@@ -1,0 +1,33 @@
+// Time as an argument: the wall clock for expiry, CLOCK_BOOTTIME for windows and leases.
+//
+// Why here:  no code of ours but this reads a clock, so every rule about time is testable.
+// Units:     wall time is UTC since the epoch; boot time counts from an unnamed start, goes on
+//            through suspend and never back.
+// Threads:   const methods are safe concurrently.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace exeat::base {
+
+using UnixSeconds = std::int64_t;                // UTC seconds since 1970, as in a JWT's exp
+using BootTime = std::chrono::nanoseconds;       // CLOCK_BOOTTIME
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  // Wall clock with nanoseconds.
+  virtual std::chrono::system_clock::time_point WallNow() const = 0;
+  // Monotonic, counts suspend.
+  virtual BootTime BootNow() const = 0;
+  // Wall clock in whole seconds, rounded down.
+  UnixSeconds UnixNow() const {
+    return std::chrono::floor<std::chrono::seconds>(WallNow()).time_since_epoch().count();
+  }
+};
+
+// The machine's own clocks.
+const Clock& SystemClock();
+
+}  // namespace exeat::base

@@ -1,0 +1,116 @@
+// The policy: exeat.yaml as one validated, immutable value.
+//
+// Purpose:  every other room reads this and nothing reads YAML. A Policy that exists is coherent:
+//           names are unique and canonical, every reference resolves, no emptiness widens access.
+// Units:    as each name says; durations are std::chrono.
+// Threads:  share as std::shared_ptr<const Policy>.
+// Source:   docs/policy.md, docs/schema/exeat-policy.schema.json
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/ip_address.h"
+#include "policy/path_rule.h"
+
+namespace exeat::policy {
+
+enum class Posture {
+  kDenyAll,  // the edge is closed: every request is refused
+  kBump,     // listed destinations are decrypted and judged
+};
+
+enum class CredentialKind {
+  kHeader,  // the value stands in `header` as it is
+  kBearer,  // Authorization: Bearer VALUE
+  kBasic,   // Authorization: Basic base64(username:VALUE)
+};
+
+struct Credential {
+  std::string name;
+  CredentialKind kind = CredentialKind::kBearer;
+  std::string header = "authorization";  // lower case
+  std::string username;                  // kBasic only
+  std::string file;                      // absolute path of the watched source
+  std::vector<std::string> hosts;        // canonical; allows more than one registrable domain
+  bool operator==(const Credential&) const = default;
+};
+
+struct AllowRule {
+  std::vector<std::string> methods;  // upper case; empty: every method but CONNECT, TRACE, TRACK
+  std::optional<PathRule> path;      // nullopt: every path
+  bool operator==(const AllowRule&) const = default;
+};
+
+struct RateLimit {
+  std::uint32_t requests_per_minute = 0;  // > 0
+  std::uint32_t burst = 0;                // > 0; equals requests_per_minute when the file is silent
+  bool operator==(const RateLimit&) const = default;
+};
+
+struct Destination {
+  std::string name;
+  std::string host;                  // canonical
+  std::vector<std::uint16_t> ports;  // never empty; ascending
+  std::string credential;            // name, or empty: nothing is attached
+  std::string grant;                 // empty: any live session
+  std::optional<std::vector<AllowRule>> allow;  // nullopt: everything; never an empty list
+  std::optional<RateLimit> limits;              // per session and destination
+  int line = 0;                                 // in the file, for `why`; not compared
+  bool operator==(const Destination& other) const;
+};
+
+struct Listeners {
+  std::optional<SocketAddress> proxy;
+  std::optional<SocketAddress> transparent;
+  bool operator==(const Listeners&) const = default;
+};
+
+struct Resolver {
+  std::vector<SocketAddress> upstream;
+  std::map<std::string, std::vector<IpAddress>> hosts;  // canonical name -> fixed answers
+  std::vector<Cidr> allow_private;
+  bool operator==(const Resolver&) const = default;
+};
+
+struct Sessions {
+  std::chrono::seconds max_lifetime{3600};  // at most 60 minutes
+  std::chrono::seconds skew{5};             // at most 60 seconds
+  bool operator==(const Sessions&) const = default;
+};
+
+struct ImportedCa {
+  std::string certificate;  // absolute paths, PEM
+  std::string key;
+  bool operator==(const ImportedCa&) const = default;
+};
+
+struct Policy {
+  std::string deployment;
+  std::string state_dir;  // absolute
+  Listeners listeners;
+  Posture posture = Posture::kDenyAll;
+  Sessions sessions;
+  Resolver resolver;
+  std::string upstream_trust;  // absolute path, PEM bundle
+  std::optional<ImportedCa> ca;
+  std::vector<Credential> credentials;
+  std::vector<Destination> destinations;
+  std::optional<RateLimit> limits;  // per session
+  std::string audit_dir;            // absolute
+
+  // The destination that serves this canonical host on this port, or nullptr.
+  const Destination* Find(std::string_view host, std::uint16_t port) const;
+  // Whether any destination has this canonical host, on whatever port.
+  bool HasHost(std::string_view host) const;
+  const Credential* FindCredential(std::string_view name) const;
+};
+
+using PolicyPtr = std::shared_ptr<const Policy>;
+
+}  // namespace exeat::policy

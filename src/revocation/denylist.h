@@ -1,0 +1,67 @@
+// The denylist the decision path reads: which sessions, token ids and subjects are revoked.
+//
+// Shapes:   keys are SHA-256 of kind and id cut to 16 bytes, in an open-addressing table: at most
+//           40 bytes an entry at 10^6. A snapshot is immutable; an update of one entry goes into a
+//           small delta and does not copy the base.
+// Fail mode: a Denylist that was never loaded denies everything (kNotLoaded).
+// Threads:  Snapshot reads are safe concurrently; a Denylist's writers take turns.
+// Source:   docs/adr/0007-denylist.md
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/mutex.h"
+
+namespace exeat::revocation {
+
+enum class Kind : std::uint8_t { kSession = 1, kTokenId = 2, kSubject = 3 };
+
+enum class Standing {
+  kNotLoaded,  // the default: nothing is known, so deny
+  kRevoked,
+  kClear,
+};
+
+struct Entry {
+  Kind kind = Kind::kSession;
+  std::string_view id;
+};
+
+// An immutable view; cheap to copy.
+class Snapshot {
+ public:
+  Snapshot();  // kNotLoaded for every question
+  // kRevoked when any of the three, or everything, is on the list.
+  Standing Check(std::string_view sid, std::string_view jti, std::string_view sub) const;
+  bool Contains(Kind kind, std::string_view id) const;
+  std::size_t size() const;
+  bool everything() const;
+
+ private:
+  friend class Denylist;
+  struct Body;
+  std::shared_ptr<const Body> body_;
+};
+
+class Denylist {
+ public:
+  Denylist();
+  ~Denylist();
+  // Replaces all, as at start. From here on the list counts as loaded.
+  void Load(const std::vector<Entry>& entries, bool everything);
+  void Add(Entry entry);
+  // False when it was not there.
+  bool Remove(Entry entry);
+  void SetEverything(bool everything);
+  Snapshot Read() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace exeat::revocation

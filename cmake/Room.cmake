@@ -28,6 +28,7 @@ function(exeat_room name)
                           GTest::gmock GTest::gtest_main)
     add_test(NAME unit_${name} COMMAND ${name}_test --gtest_brief=1
              WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-    set_tests_properties(unit_${name} PROPERTIES TIMEOUT 300 LABELS unit)
+    set_tests_properties(unit_${name} PROPERTIES TIMEOUT 300 LABELS unit
+                         ENVIRONMENT "EXEAT_ENVOY=${EXEAT_ENVOY_BINARY}")
   endif()
 endfunction()

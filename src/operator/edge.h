@@ -1,0 +1,64 @@
+// The running edge as the operator's API sees it.
+//
+// Why here:   the composition root implements it over Envoy, keys and resolver; the desks stay free
+//             of all three, so that every rule of theirs is testable with a fake.
+// Errors:     Publish and PublishKeys: kFailedPrecondition Envoy refused, in Envoy's words, and the
+//             last good is back in force; kUnavailable no answer in time: what is in force is not
+//             known, and Check denies until it is.
+// Threads:    every method is safe concurrently.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "authz/decision.h"
+#include "base/status.h"
+#include "policy/policy.h"
+
+namespace exeat::ops {
+
+struct ProcessStatus {
+  std::string role;  // "guardian", "control", "envoy"
+  pid_t pid = 0;
+};
+
+struct EdgeStatus {
+  bool ready = false;  // every listener answers
+  std::vector<ProcessStatus> processes;
+  std::string proxy_address;        // where it really listens, IP:PORT; empty when off
+  std::string transparent_address;  // likewise
+  std::string envoy_version;
+  std::string confinement;  // how Envoy is kept from state and secrets: "uid", "landlock", "none"
+  std::uint64_t nacks = 0;
+  std::string last_nack;  // Envoy's words; empty when there was none
+  std::size_t leaves = 0;
+};
+
+class Edge {
+ public:
+  virtual ~Edge() = default;
+
+  // What decisions are made from at this moment.
+  virtual authz::Snapshot Current() const = 0;
+
+  // Builds Envoy's configuration for `candidate`, pushes it and waits for the acknowledgement.
+  virtual base::Status Publish(policy::PolicyPtr candidate, std::uint64_t revision) = 0;
+
+  // Makes the present public signing keys the ones that verify, here and in Envoy, and waits for
+  // the acknowledgement.
+  virtual base::Status PublishKeys() = 0;
+
+  virtual EdgeStatus Status() const = 0;
+
+  // PEM of the certificate authority that guests trust.
+  virtual std::string CaCertificate() const = 0;
+
+  // The denylist is another one than before; cheap, returns at once.
+  virtual void DenylistChanged() = 0;
+};
+
+}  // namespace exeat::ops

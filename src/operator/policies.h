@@ -1,0 +1,77 @@
+// The policy desk: checks, compares and applies policies while the edge runs.
+//
+// Order:      apply = load, check files, refuse what needs a restart, record the intent, publish to
+//             Envoy and wait for its acknowledgement, store the revision, record the outcome.
+//             All or nothing: after a failure the former policy is in force and stored.
+// Errors:     kInvalidArgument every mistake, one a line; kFailedPrecondition keys that change at
+//             restart only, or Envoy's refusal in its words; kUnavailable store, audit or Envoy;
+//             kInternal the former policy could not be put back: Check denies until it is.
+// Threads:    every method is safe concurrently; applies take turns.
+// Source:     docs/walkthroughs/policy-apply.md
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "audit/log.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "base/worker.h"
+#include "operator/edge.h"
+#include "operator/metrics.h"
+#include "policy/load.h"
+#include "store/store.h"
+
+namespace exeat::ops {
+
+struct PolicySource {
+  std::string text;
+  std::string file;            // for messages
+  std::string base_directory;  // absolute; relative paths in the text start here
+};
+
+struct PolicyDifference {
+  std::vector<std::string> changes;       // as policy::Diff
+  std::vector<std::string> restart_keys;  // among them: in force after a restart only
+};
+
+struct Applied {
+  std::uint64_t revision = 0;
+  std::vector<std::string> changes;
+};
+
+class PolicyDesk {
+ public:
+  // All of it outlives the desk.
+  struct Parts {
+    Edge& edge;
+    store::Store& store;
+    base::Worker& store_worker;
+    audit::Log& audit;
+    Metrics& metrics;
+    const base::Clock& clock;
+  };
+  explicit PolicyDesk(Parts parts);
+
+  // Every mistake, those that only this machine's files show included; empty when there is none.
+  static std::vector<policy::Mistake> Check(const PolicySource& source);
+
+  // What applying would change.
+  base::StatusOr<PolicyDifference> Diff(const PolicySource& source);
+  base::StatusOr<Applied> Apply(const PolicySource& source);
+
+ private:
+  base::StatusOr<std::uint64_t> NextRevision();
+  base::StatusOr<std::uint64_t> PublishAndStore(const PolicySource& source,
+                                                policy::PolicyPtr candidate,
+                                                std::uint64_t revision);
+  base::Status PutBack(const authz::Snapshot& former, const base::Status& cause);
+  base::Status Record(audit::Phase phase, const base::Status& outcome, std::uint64_t revision);
+
+  const Parts parts_;
+  base::Mutex apply_turn_;
+};
+
+}  // namespace exeat::ops

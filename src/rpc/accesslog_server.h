@@ -1,0 +1,42 @@
+// Receives Envoy's access log: the outcome of what Check allowed, and denials that Envoy made alone.
+//
+// Shapes:   each HTTP entry becomes one audit outcome, but those that Check itself denied and
+//           recorded; each TCP entry of a listener is a connection closed before TLS.
+// Errors:   an outcome that cannot be recorded is logged and counted: nothing can be undone then.
+// Threads:  streams run on gRPC's threads; the hooks must be safe concurrently.
+// Source:   docs/walkthroughs/request.md
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string_view>
+
+#include "audit/event.h"
+#include "envoy/data/accesslog/v3/accesslog.pb.h"
+#include "envoy/service/accesslog/v3/als.grpc.pb.h"
+
+namespace exeat::rpc {
+
+// nullopt: Check has recorded this one already.
+std::optional<audit::Event> OutcomeOf(const ::envoy::data::accesslog::v3::HTTPAccessLogEntry& entry);
+audit::Event OutcomeOf(const ::envoy::data::accesslog::v3::TCPAccessLogEntry& entry);
+
+class AccessLogServer final
+    : public ::envoy::service::accesslog::v3::AccessLogService::CallbackService {
+ public:
+  struct Hooks {
+    std::function<void(const audit::Event&)> record;
+    std::function<void(std::string_view host)> leaf_used;
+  };
+  explicit AccessLogServer(Hooks hooks) : hooks_(std::move(hooks)) {}
+
+  ::grpc::ServerReadReactor<::envoy::service::accesslog::v3::StreamAccessLogsMessage>*
+  StreamAccessLogs(::grpc::CallbackServerContext* context,
+                   ::envoy::service::accesslog::v3::StreamAccessLogsResponse* response) override;
+
+ private:
+  class Reactor;
+  Hooks hooks_;
+};
+
+}  // namespace exeat::rpc

@@ -1,0 +1,133 @@
+#include "rpc/authz_server.h"
+
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "policy/host_name.h"
+#include "policy/path_rule.h"
+
+namespace exeat::rpc {
+namespace {
+
+using ::envoy::config::core::v3::HeaderValueOption;
+using ::envoy::service::auth::v3::CheckRequest;
+using ::envoy::service::auth::v3::CheckResponse;
+
+constexpr int kGrpcPermissionDenied = 7;
+constexpr int kNewNameRetryAfterS = 60;
+constexpr std::uint16_t kDefaultPort = 443;
+
+void AddHeader(HeaderValueOption* option, std::string_view key, std::string_view value) {
+  option->mutable_header()->set_key(std::string(key));
+  option->mutable_header()->set_value(std::string(value));
+  option->set_append_action(HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD);
+}
+
+int StatusOnLeg(authz::Reason reason, authz::Leg leg) {
+  const int status = authz::HttpStatus(reason);
+  return leg == authz::Leg::kConnect && status == 401 ? 407 : status;
+}
+
+audit::Event EventOf(const CheckFacts& check, const authz::Snapshot& snapshot,
+                     const authz::Verdict& verdict) {
+  audit::Event event;
+  event.kind = audit::EventKind::kRequest;
+  event.phase = verdict.allowed ? audit::Phase::kIntent : audit::Phase::kOutcome;
+  event.allowed = verdict.allowed;
+  event.activity = check.facts.leg == authz::Leg::kConnect ? "connect" : "request";
+  if (verdict.claims != nullptr) {
+    event.sid = verdict.claims->sid;
+    event.jti = verdict.claims->jti;
+    event.sub = verdict.claims->sub;
+  }
+  event.request_id = check.request_id;
+  event.method = check.facts.method;
+  const auto authority = policy::ParseAuthority(check.facts.authority, kDefaultPort);
+  event.host = authority.has_value() ? authority->host : std::string(check.facts.authority);
+  event.port = authority.has_value() ? authority->port : 0;
+  event.path = policy::PathOnly(check.facts.path);
+  event.source = check.source;
+  event.policy_revision = snapshot.policy_revision;
+  if (verdict.destination != nullptr) {
+    event.destination = verdict.destination->name;
+    if (verdict.allowed) event.credential = verdict.destination->credential;
+  }
+  if (!verdict.allowed) {
+    event.reason = authz::Code(verdict.reason);
+    event.status = StatusOnLeg(verdict.reason, check.facts.leg);
+  }
+  return event;
+}
+
+}  // namespace
+
+void RenderVerdict(const authz::Verdict& verdict, authz::Leg leg, std::string_view request_id,
+                   CheckResponse* response) {
+  response->Clear();
+  if (verdict.allowed) {
+    response->mutable_status()->set_code(0);
+    auto* ok = response->mutable_ok_response();
+    if (leg == authz::Leg::kConnect) {
+      AddHeader(ok->add_headers(), "proxy-authorization", "Bearer " + verdict.presented_token);
+    }
+    return;
+  }
+  response->mutable_status()->set_code(kGrpcPermissionDenied);
+  auto* denied = response->mutable_denied_response();
+  const int status = StatusOnLeg(verdict.reason, leg);
+  const int retry_after_s =
+      verdict.reason == authz::Reason::kRateLimited ? kNewNameRetryAfterS : 0;
+  denied->mutable_status()->set_code(static_cast<::envoy::type::v3::StatusCode>(status));
+  denied->set_body(authz::DenialBody(verdict.reason, request_id, retry_after_s));
+  AddHeader(denied->add_headers(), "x-deny-reason", authz::Code(verdict.reason));
+  AddHeader(denied->add_headers(), "content-type", "application/json");
+  if (status == 407) {
+    AddHeader(denied->add_headers(), "proxy-authenticate", "Basic realm=\"exeat\"");
+  }
+  if (retry_after_s > 0) {
+    AddHeader(denied->add_headers(), "retry-after", std::to_string(retry_after_s));
+  }
+}
+
+authz::Verdict AuthzServer::Judge(const CheckFacts& check,
+                                  const authz::Snapshot& snapshot) const {
+  authz::Verdict verdict = authz::Decide(check.facts, snapshot);
+  if (verdict.allowed && check.facts.leg == authz::Leg::kConnect &&
+      !hooks_.admit_name(verdict.claims->sid, verdict.destination->host)) {
+    verdict.allowed = false;
+    verdict.reason = authz::Reason::kRateLimited;
+  }
+  const base::Status recorded = hooks_.record(EventOf(check, snapshot, verdict));
+  if (!recorded.ok() && verdict.allowed) {
+    base::LogError("the audit log cannot record: denying", {{"error", base::Message(recorded)}});
+    verdict.allowed = false;
+    verdict.reason = authz::Reason::kAuditUnavailable;
+  }
+  return verdict;
+}
+
+::grpc::ServerUnaryReactor* AuthzServer::Check(::grpc::CallbackServerContext* context,
+                                               const CheckRequest* request,
+                                               CheckResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  const base::BootTime started = clock_.BootNow();
+  authz::Verdict verdict;
+  CheckFacts check;
+  try {
+    check = FactsOf(*request, clock_.UnixNow());
+    verdict = Judge(check, *hooks_.snapshot());
+  } catch (const std::exception& error) {
+    verdict = authz::Verdict();
+    base::LogError("a check failed: denying", {{"error", error.what()}});
+  }
+  RenderVerdict(verdict, check.facts.leg, check.request_id, response);
+  base::Secret::Wipe(verdict.presented_token);
+  hooks_.observe(check.facts.leg, verdict, clock_.BootNow() - started);
+  reactor->Finish(::grpc::Status::OK);
+  return reactor;
+}
+
+}  // namespace exeat::rpc

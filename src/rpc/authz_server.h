@@ -1,0 +1,49 @@
+// Answers Envoy's ext_authz: facts in, verdict out, the intent recorded before an allow.
+//
+// Fail mode: a default-constructed answer denies; an intent that cannot be recorded is a denial
+//            (audit_unavailable); anything thrown is a denial.
+// Threads:   Check runs on gRPC's threads, concurrently; it touches memory and the audit file only.
+// Source:    docs/walkthroughs/request.md
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "audit/event.h"
+#include "authz/decision.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "envoy/service/auth/v3/external_auth.grpc.pb.h"
+#include "rpc/check_facts.h"
+
+namespace exeat::rpc {
+
+class AuthzServer final : public ::envoy::service::auth::v3::Authorization::CallbackService {
+ public:
+  struct Hooks {
+    std::function<std::shared_ptr<const authz::Snapshot>()> snapshot;
+    std::function<base::Status(const audit::Event&)> record;
+    // Whether this session may have a leaf minted for one more name; asked at CONNECT.
+    std::function<bool(std::string_view sid, std::string_view host)> admit_name;
+    std::function<void(authz::Leg, const authz::Verdict&, std::chrono::nanoseconds)> observe;
+  };
+  AuthzServer(Hooks hooks, const base::Clock& clock) : hooks_(std::move(hooks)), clock_(clock) {}
+
+  ::grpc::ServerUnaryReactor* Check(::grpc::CallbackServerContext* context,
+                                    const ::envoy::service::auth::v3::CheckRequest* request,
+                                    ::envoy::service::auth::v3::CheckResponse* response) override;
+
+ private:
+  authz::Verdict Judge(const CheckFacts& check, const authz::Snapshot& snapshot) const;
+
+  Hooks hooks_;
+  const base::Clock& clock_;
+};
+
+// The wire form of a verdict; anything but an allowed one is a denial.
+void RenderVerdict(const authz::Verdict& verdict, authz::Leg leg, std::string_view request_id,
+                   ::envoy::service::auth::v3::CheckResponse* response);
+
+}  // namespace exeat::rpc

@@ -1,0 +1,99 @@
+#include "rpc/check_facts.h"
+
+#include "fmt/format.h"
+
+namespace exeat::rpc {
+namespace {
+
+using ::envoy::service::auth::v3::AttributeContext;
+
+constexpr char kClaimsNamespace[] = "envoy.filters.http.jwt_authn";
+
+// The credential places of one request and how often each occurs.
+struct Places {
+  int proxy_authorization = 0;
+  int session_header = 0;
+  int authorization = 0;
+  int api_key = 0;
+};
+
+void ReadHeader(std::string_view key, std::string_view value, CheckFacts& out, Places& places) {
+  if (key == "proxy-authorization") {
+    out.facts.proxy_authorization = value;
+    ++places.proxy_authorization;
+  } else if (key == "x-exeat-session") {
+    out.facts.session_header = value;
+    ++places.session_header;
+  } else if (key == "authorization") {
+    out.facts.authorization = value;
+    ++places.authorization;
+  } else if (key == "x-api-key") {
+    out.facts.api_key = value;
+    ++places.api_key;
+  } else if (key == "x-exeat-tunnel") {
+    out.facts.tunnel_token = value;
+  } else if (key == "x-exeat-target") {
+    out.facts.tunnel_target = value;
+  } else if (key == "x-exeat-leg") {
+    if (value == "connect") out.facts.leg = authz::Leg::kTunnel;
+    if (value == "transparent") out.facts.leg = authz::Leg::kTransparent;
+  } else if (key == "x-request-id") {
+    out.request_id = value;
+  }
+}
+
+bool Duplicated(authz::Leg leg, const Places& places) {
+  switch (leg) {
+    case authz::Leg::kConnect:
+      return places.proxy_authorization > 1;
+    case authz::Leg::kTunnel:
+      return places.session_header > 1;
+    case authz::Leg::kTransparent:
+      if (places.session_header > 0) return places.session_header > 1;
+      return places.authorization > 1 || places.api_key > 1;
+  }
+  return true;
+}
+
+std::string_view VerifiedSid(const AttributeContext& attributes) {
+  const auto& metadata = attributes.metadata_context().filter_metadata();
+  const auto claims = metadata.find(kClaimsNamespace);
+  if (claims == metadata.end()) return {};
+  const auto session = claims->second.fields().find("session");
+  if (session == claims->second.fields().end()) return {};
+  const auto& fields = session->second.struct_value().fields();
+  const auto sid = fields.find("sid");
+  return sid == fields.end() ? std::string_view() : sid->second.string_value();
+}
+
+}  // namespace
+
+CheckFacts FactsOf(const ::envoy::service::auth::v3::CheckRequest& request, base::UnixSeconds now) {
+  CheckFacts out;
+  const AttributeContext& attributes = request.attributes();
+  const auto& http = attributes.request().http();
+  const auto leg = attributes.context_extensions().find("leg");
+  const bool at_connect = leg != attributes.context_extensions().end() && leg->second == "connect";
+
+  Places places;
+  for (const auto& header : http.header_map().headers()) {
+    const std::string_view value =
+        header.raw_value().empty() ? std::string_view(header.value()) : header.raw_value();
+    ReadHeader(header.key(), value, out, places);
+  }
+  // The explicit listener's own mark decides there; the leg header is only the bumped chain's.
+  if (at_connect) out.facts.leg = authz::Leg::kConnect;
+
+  out.facts.method = http.method();
+  out.facts.authority = http.host();
+  out.facts.path = at_connect ? std::string_view() : std::string_view(http.path());
+  out.facts.sni = attributes.tls_session().sni();
+  out.facts.duplicate_credentials = Duplicated(out.facts.leg, places);
+  out.facts.metadata_sid = VerifiedSid(attributes);
+  out.facts.now = now;
+  const auto& socket = attributes.source().address().socket_address();
+  out.source = fmt::format("{}:{}", socket.address(), socket.port_value());
+  return out;
+}
+
+}  // namespace exeat::rpc

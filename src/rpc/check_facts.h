@@ -1,0 +1,26 @@
+// An ext_authz CheckRequest as the facts that a decision is made from.
+//
+// Shapes:    views into the request, which must outlive them. A credential place that occurs more
+//            than once counts as a duplicate only where that place could name the session: beside a
+//            tunnel or x-exeat-session the key places are ignored.
+// Fail mode: an unknown leg is taken for `connect`, where nothing but CONNECT can be allowed.
+// Source:    docs/walkthroughs/request.md
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "authz/decision.h"
+#include "envoy/service/auth/v3/external_auth.pb.h"
+
+namespace exeat::rpc {
+
+struct CheckFacts {
+  authz::Facts facts;
+  std::string_view request_id;  // x-request-id, equal to the access log's stream id
+  std::string source;           // guest ip:port, for the record only: never identity
+};
+
+CheckFacts FactsOf(const ::envoy::service::auth::v3::CheckRequest& request, base::UnixSeconds now);
+
+}  // namespace exeat::rpc

@@ -15,12 +15,17 @@
 
 #define CAPABILITY(x) EXEAT_TSA(capability(x))
 #define SCOPED_CAPABILITY EXEAT_TSA(scoped_lockable)
+// Abseil's headers define these two with the same meaning.
+#ifndef GUARDED_BY
 #define GUARDED_BY(x) EXEAT_TSA(guarded_by(x))
+#endif
 #define REQUIRES(...) EXEAT_TSA(requires_capability(__VA_ARGS__))
 #define ACQUIRE(...) EXEAT_TSA(acquire_capability(__VA_ARGS__))
 #define RELEASE(...) EXEAT_TSA(release_capability(__VA_ARGS__))
 #define EXCLUDES(...) EXEAT_TSA(locks_excluded(__VA_ARGS__))
+#ifndef NO_THREAD_SAFETY_ANALYSIS
 #define NO_THREAD_SAFETY_ANALYSIS EXEAT_TSA(no_thread_safety_analysis)
+#endif
 
 namespace exeat::base {
 

@@ -19,7 +19,7 @@ using Sha256Digest = std::array<std::uint8_t, 32>;
 Sha256Digest Sha256(std::string_view bytes);
 // The same as 64 lower-case hex digits.
 std::string Sha256Hex(std::string_view bytes);
-// The digest's bytes as text-typed bytes, for encoders.
+// The same bytes as a string_view, for encoders; lives as long as `digest`.
 std::string_view AsBytes(const Sha256Digest& digest);
 
 }  // namespace exeat::crypto

@@ -11,4 +11,6 @@ base::Status OpenSslStatus(base::StatusCode code, const std::string& what) {
   return base::MakeStatus(code, reason == nullptr ? what : what + ": " + reason);
 }
 
+int NoPassphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*context*/) { return -1; }
+
 }  // namespace exeat::crypto

@@ -32,4 +32,7 @@ using X509Ptr = std::unique_ptr<X509, OpenSslDeleter<X509_free>>;
 // functions and formats, never key material.
 base::Status OpenSslStatus(base::StatusCode code, const std::string& what);
 
+// A passphrase callback that never asks at the terminal, as the library's default would.
+int NoPassphrase(char* buffer, int size, int writing, void* context);
+
 }  // namespace exeat::crypto

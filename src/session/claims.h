@@ -1,6 +1,6 @@
 // What a session token says.
 //
-// Shapes:   iss is the deployment, aud is always kAudience, sid names the session over renewals,
+// Shapes:   iss is the deployment, aud is always kTokenAudience, sid names the session over renewals,
 //           jti one token of it, sub whom it stands for; grants open destinations.
 // Units:    iat, nbf and exp are UTC seconds; exp is exclusive.
 // Source:   RFC 7519 section 4.1, docs/adr/0004-session-tokens.md
@@ -14,7 +14,7 @@
 
 namespace exeat::session {
 
-inline constexpr std::string_view kAudience = "exeat";
+inline constexpr std::string_view kTokenAudience = "exeat";
 inline constexpr std::string_view kTokenType = "exeat-session+jwt";  // the header's typ
 
 struct Claims {

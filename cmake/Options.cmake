@@ -4,7 +4,9 @@ option(EXEAT_WITH_RPC "Build the rooms that need gRPC; the tsan preset leaves th
 add_library(exeat_options INTERFACE)
 target_include_directories(exeat_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(exeat_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fstack-protector-strong)
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fstack-protector-strong
+  # Designated initialisers leave the rest to the defaults on purpose.
+  -Wno-missing-field-initializers)
 target_compile_definitions(exeat_options INTERFACE EXEAT_VERSION="${PROJECT_VERSION}")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(exeat_options INTERFACE -Wthread-safety)

@@ -44,6 +44,7 @@ struct SessionView {
 struct Minted {
   SessionView session;
   base::Secret token;
+  base::UnixSeconds expires_at = 0;  // of this token
 };
 
 struct SessionRequest {
@@ -103,7 +104,7 @@ class SessionDesk {
   // A new key signs; `withdraw` also makes every earlier key's tokens invalid before it returns.
   base::Status RotateSigningKey(bool withdraw);
 
-  // Housekeeping, to be called about once a minute: forgets ended sessions and entries, and retired
+  // Housekeeping, to be called about once a minute: forgets what ended an hour ago, and retired
   // signing keys whose last token has ended.
   base::Status Tidy();
 
@@ -112,11 +113,13 @@ class SessionDesk {
  private:
   base::Status CheckRequest(const SessionRequest& request, const policy::Policy& policy) const;
   base::Status CheckTtl(std::chrono::seconds ttl, const policy::Policy& policy) const;
-  base::StatusOr<Minted> Mint(const store::SessionRow& row, const char* activity);
+  base::StatusOr<Minted> Mint(const store::SessionRow& row, base::UnixSeconds expires_at,
+                              const char* activity);
   base::Status Reserve(const std::string& sid, base::UnixSeconds expires_at);
   void Forget(const std::string& sid);
   base::Status Record(const audit::Event& event);
-  SessionView View(store::SessionRow row, const authz::Snapshot& now) const;
+  base::Status CheckStanding(const store::SessionRow& row) const;
+  SessionView View(store::SessionRow row) const;
   void PutInForce(const RevocationRequest& request);
   base::Status StoreRevocation(const RevocationRequest& request);
 

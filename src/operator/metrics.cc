@@ -1,0 +1,104 @@
+#include "operator/metrics.h"
+
+#include "prometheus/counter.h"
+#include "prometheus/gauge.h"
+#include "prometheus/histogram.h"
+#include "prometheus/registry.h"
+#include "prometheus/text_serializer.h"
+
+namespace exeat::ops {
+namespace {
+
+const char* LegName(std::size_t leg) {
+  switch (static_cast<authz::Leg>(leg)) {
+    case authz::Leg::kConnect:
+      return "connect";
+    case authz::Leg::kTunnel:
+      return "tunnel";
+    case authz::Leg::kTransparent:
+      return "transparent";
+  }
+  return "unknown";
+}
+
+prometheus::Counter* AddCounter(prometheus::Registry& registry, const char* name,
+                                const char* help) {
+  return &prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+}
+
+prometheus::Gauge* AddGauge(prometheus::Registry& registry, const char* name, const char* help) {
+  return &prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
+prometheus::Histogram* AddHistogram(prometheus::Registry& registry, const char* name,
+                                    const char* help) {
+  return &prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(
+      {}, prometheus::Histogram::BucketBoundaries{0.00001, 0.000025, 0.00005, 0.0001, 0.00025,
+                                                  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                                  0.1, 0.25, 0.5, 1.0});
+}
+
+double Seconds(std::chrono::nanoseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+Metrics::Metrics() : registry_(std::make_unique<prometheus::Registry>()) {
+  auto& family = prometheus::BuildCounter()
+                     .Name("exeat_decisions_total")
+                     .Help("Requests judged, by leg and denial code; reason=\"allowed\" left.")
+                     .Register(*registry_);
+  for (std::size_t leg = 0; leg < kLegs; ++leg) {
+    decisions_[leg][0] = &family.Add({{"leg", LegName(leg)}, {"reason", "allowed"}});
+    for (std::size_t reason = 0; reason < kReasons; ++reason) {
+      decisions_[leg][reason + 1] =
+          &family.Add({{"leg", LegName(leg)},
+                       {"reason", std::string(authz::Code(static_cast<authz::Reason>(reason)))}});
+    }
+  }
+  check_ = AddHistogram(*registry_, "exeat_check_seconds", "Time to judge one request.");
+  mint_ = AddHistogram(*registry_, "exeat_leaf_mint_seconds", "Time to check and sign one leaf.");
+  revoke_ = AddHistogram(*registry_, "exeat_revoke_seconds",
+                         "Time from a revoke's arrival until it is in force and durable.");
+  leaves_ = AddGauge(*registry_, "exeat_leaves_cached", "Leaves that Envoy holds.");
+  envoy_up_ = AddGauge(*registry_, "exeat_envoy_up", "1 while Envoy is connected and configured.");
+  live_sessions_ = AddGauge(*registry_, "exeat_live_sessions", "Sessions that have not ended.");
+  denylist_ = AddGauge(*registry_, "exeat_denylist_entries", "Revocations in force.");
+  policy_revision_ = AddGauge(*registry_, "exeat_policy_revision", "The policy revision in force.");
+  nacks_ = AddCounter(*registry_, "exeat_xds_nacks_total", "Configurations that Envoy refused.");
+  recorded_ = AddCounter(*registry_, "exeat_audit_records_total", "Audit records written.");
+  not_recorded_ = AddCounter(*registry_, "exeat_audit_failures_total",
+                             "Audit records that could not be written.");
+}
+
+Metrics::~Metrics() = default;
+
+void Metrics::Decided(authz::Leg leg, std::optional<authz::Reason> denial) {
+  const std::size_t column = denial ? static_cast<std::size_t>(*denial) + 1 : 0;
+  decisions_.at(static_cast<std::size_t>(leg)).at(column)->Increment();
+}
+
+void Metrics::CheckTook(std::chrono::nanoseconds duration) { check_->Observe(Seconds(duration)); }
+void Metrics::MintTook(std::chrono::nanoseconds duration) { mint_->Observe(Seconds(duration)); }
+void Metrics::RevokeTook(std::chrono::nanoseconds duration) { revoke_->Observe(Seconds(duration)); }
+void Metrics::SetLeaves(std::size_t leaves) { leaves_->Set(static_cast<double>(leaves)); }
+void Metrics::SetEnvoyUp(bool up) { envoy_up_->Set(up ? 1 : 0); }
+void Metrics::SetLiveSessions(std::size_t sessions) {
+  live_sessions_->Set(static_cast<double>(sessions));
+}
+void Metrics::SetDenylistEntries(std::size_t entries) {
+  denylist_->Set(static_cast<double>(entries));
+}
+void Metrics::SetPolicyRevision(std::uint64_t revision) {
+  policy_revision_->Set(static_cast<double>(revision));
+}
+void Metrics::Nacked() { nacks_->Increment(); }
+void Metrics::Recorded() { recorded_->Increment(); }
+void Metrics::NotRecorded() { not_recorded_->Increment(); }
+
+std::string Metrics::Text() const {
+  return prometheus::TextSerializer().Serialize(registry_->Collect());
+}
+
+}  // namespace exeat::ops

@@ -1,0 +1,144 @@
+#include "operator/policies.h"
+
+#include <memory>
+#include <utility>
+
+#include "fmt/format.h"
+
+namespace exeat::ops {
+namespace {
+
+using base::MakeStatus;
+using base::StatusCode;
+
+base::Status AsStatus(const std::vector<policy::Mistake>& mistakes) {
+  if (mistakes.empty()) return absl::OkStatus();
+  std::string text;
+  for (const policy::Mistake& mistake : mistakes) {
+    text += (text.empty() ? "" : "\n") + mistake.ToString();
+  }
+  return MakeStatus(StatusCode::kInvalidArgument, text);
+}
+
+base::StatusOr<policy::PolicyPtr> LoadChecked(const PolicySource& source) {
+  policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
+  RETURN_IF_ERROR(AsStatus(loaded.mistakes));
+  RETURN_IF_ERROR(AsStatus(policy::CheckFiles(loaded.policy, source.file)));
+  return std::make_shared<const policy::Policy>(std::move(loaded.policy));
+}
+
+std::string Joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+}  // namespace
+
+PolicyDesk::PolicyDesk(Parts parts) : parts_(parts) {}
+
+std::vector<policy::Mistake> PolicyDesk::Check(const PolicySource& source) {
+  policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
+  if (!loaded.ok()) return std::move(loaded.mistakes);
+  return policy::CheckFiles(loaded.policy, source.file);
+}
+
+base::StatusOr<PolicyDifference> PolicyDesk::Diff(const PolicySource& source) {
+  ASSIGN_OR_RETURN(const policy::PolicyPtr wanted, LoadChecked(source));
+  const authz::Snapshot running = parts_.edge.Current();
+  if (running.policy == nullptr) {
+    return MakeStatus(StatusCode::kUnavailable, "no policy is in force yet; try again");
+  }
+  return PolicyDifference{policy::Diff(*running.policy, *wanted),
+                          policy::RestartKeys(*running.policy, *wanted)};
+}
+
+base::StatusOr<Applied> PolicyDesk::Apply(const PolicySource& source) {
+  base::MutexLock turn(apply_turn_);
+  ASSIGN_OR_RETURN(const policy::PolicyPtr candidate, LoadChecked(source));
+  const authz::Snapshot running = parts_.edge.Current();
+  if (running.policy == nullptr) {
+    return MakeStatus(StatusCode::kUnavailable, "no policy is in force yet; try again");
+  }
+  const std::vector<std::string> restart = policy::RestartKeys(*running.policy, *candidate);
+  if (!restart.empty()) {
+    return MakeStatus(
+        StatusCode::kFailedPrecondition,
+        fmt::format("{}: changes at restart only: {}; nothing was applied. Leave these "
+                    "keys as they run, or stop the edge and start it with: exeat up -c "
+                    "{}",
+                    source.file, Joined(restart), source.file));
+  }
+  ASSIGN_OR_RETURN(const std::uint64_t revision, NextRevision());
+  RETURN_IF_ERROR(Record(audit::Phase::kIntent, absl::OkStatus(), revision));
+  const base::StatusOr<std::uint64_t> stored = PublishAndStore(source, candidate, revision);
+  const base::Status recorded = Record(audit::Phase::kOutcome, stored.status(), revision);
+  if (!stored.ok()) return stored.status();
+  if (!recorded.ok()) {
+    return MakeStatus(recorded.code(), fmt::format("revision {} is in force and stored, but its "
+                                                   "outcome was not recorded: {}",
+                                                   revision, base::Message(recorded)));
+  }
+  parts_.metrics.SetPolicyRevision(*stored);
+  return Applied{*stored, policy::Diff(*running.policy, *candidate)};
+}
+
+base::StatusOr<std::uint64_t> PolicyDesk::NextRevision() {
+  return parts_.store_worker.Call([this]() -> base::StatusOr<std::uint64_t> {
+    ASSIGN_OR_RETURN(const std::optional<store::PolicyRevision> latest,
+                     parts_.store.LatestPolicy());
+    return latest ? latest->revision + 1 : 1;
+  });
+}
+
+base::StatusOr<std::uint64_t> PolicyDesk::PublishAndStore(const PolicySource& source,
+                                                          policy::PolicyPtr candidate,
+                                                          std::uint64_t revision) {
+  const authz::Snapshot former = parts_.edge.Current();
+  // Publish puts the former one back by itself when Envoy refuses.
+  RETURN_IF_ERROR(parts_.edge.Publish(std::move(candidate), revision));
+  const base::StatusOr<std::uint64_t> stored = parts_.store_worker.Call([&] {
+    return parts_.store.AppendPolicy(source.text, source.base_directory, parts_.clock.UnixNow());
+  });
+  if (!stored.ok()) return PutBack(former, stored.status());
+  if (*stored != revision) {
+    return PutBack(former, MakeStatus(StatusCode::kInternal,
+                                      fmt::format("the store gave revision {}, expected {}: does "
+                                                  "another edge use this state directory?",
+                                                  *stored, revision)));
+  }
+  return stored;
+}
+
+base::Status PolicyDesk::PutBack(const authz::Snapshot& former, const base::Status& cause) {
+  const base::Status back = parts_.edge.Publish(former.policy, former.policy_revision);
+  if (back.ok()) {
+    return MakeStatus(cause.code(), fmt::format("{}; revision {} is in force again",
+                                                base::Message(cause), former.policy_revision));
+  }
+  return MakeStatus(
+      StatusCode::kInternal,
+      fmt::format("{}; and revision {} could not be put back: {}. Restart the edge to "
+                  "return to it",
+                  base::Message(cause), former.policy_revision, base::Message(back)));
+}
+
+base::Status PolicyDesk::Record(audit::Phase phase, const base::Status& outcome,
+                                std::uint64_t revision) {
+  audit::Event event;
+  event.kind = audit::EventKind::kOperatorAction;
+  event.phase = phase;
+  event.activity = "policy_applied";
+  event.allowed = outcome.ok();
+  event.detail = base::Message(outcome);
+  event.policy_revision = revision;
+  const base::StatusOr<std::uint64_t> seq = parts_.audit.Append(event);
+  if (!seq.ok()) {
+    parts_.metrics.NotRecorded();
+    return base::Annotate(seq.status(), "audit");
+  }
+  parts_.metrics.Recorded();
+  return absl::OkStatus();
+}
+
+}  // namespace exeat::ops

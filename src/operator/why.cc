@@ -1,0 +1,166 @@
+#include "operator/why.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "fmt/format.h"
+#include "nlohmann/json.hpp"
+#include "policy/host_name.h"
+
+namespace exeat::ops {
+namespace {
+
+using base::MakeStatus;
+using base::StatusCode;
+
+struct Url {
+  bool cleartext = false;
+  policy::Authority authority;
+  std::string path;
+};
+
+base::StatusOr<Url> ParseUrl(const std::string& text) {
+  Url url;
+  std::string_view rest = text;
+  constexpr std::string_view kHttps = "https://";
+  constexpr std::string_view kHttp = "http://";
+  if (rest.substr(0, kHttps.size()) == kHttps) {
+    rest.remove_prefix(kHttps.size());
+  } else if (rest.substr(0, kHttp.size()) == kHttp) {
+    rest.remove_prefix(kHttp.size());
+    url.cleartext = true;
+  } else {
+    return MakeStatus(StatusCode::kInvalidArgument,
+                      "the URL must start with https://, e.g. https://api.example/v1/items");
+  }
+  const std::size_t end = std::min(rest.find_first_of("/?#"), rest.size());
+  const auto authority = policy::ParseAuthority(rest.substr(0, end), url.cleartext ? 80 : 443);
+  if (!authority) {
+    return MakeStatus(StatusCode::kInvalidArgument,
+                      "the URL's host must be a DNS name with an optional port; addresses, users "
+                      "and passwords are not accepted");
+  }
+  url.authority = *authority;
+  rest.remove_prefix(end);
+  rest = rest.substr(0, rest.find('#'));
+  url.path = std::string(rest);
+  if (url.path.empty() || url.path.front() != '/') url.path.insert(0, "/");
+  return url;
+}
+
+bool IsMethod(const std::string& method) {
+  return !method.empty() && method.size() <= 32 &&
+         std::all_of(method.begin(), method.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+void Describe(const authz::Verdict& verdict, const policy::Policy& policy,
+              Explanation& explanation) {
+  if (verdict.destination != nullptr) {
+    explanation.destination = verdict.destination->name;
+    explanation.line = verdict.destination->line;
+    explanation.grant = verdict.destination->grant;
+    explanation.credential = verdict.destination->credential;
+    explanation.destination_limits = verdict.destination->limits;
+  }
+  explanation.session_limits = policy.limits;
+}
+
+std::string LimitText(const policy::RateLimit& limit) {
+  return fmt::format("{} requests a minute, burst {}", limit.requests_per_minute, limit.burst);
+}
+
+nlohmann::json LimitJson(const std::optional<policy::RateLimit>& limit) {
+  if (!limit) return nullptr;
+  return {{"requests_per_minute", limit->requests_per_minute}, {"burst", limit->burst}};
+}
+
+}  // namespace
+
+base::StatusOr<Explanation> ExplainRequest(const std::string& method, const std::string& url_text,
+                                           std::shared_ptr<const session::Claims> claims,
+                                           const authz::Snapshot& snapshot) {
+  if (!IsMethod(method)) {
+    return MakeStatus(StatusCode::kInvalidArgument, "the method must be in capitals, e.g. GET");
+  }
+  if (snapshot.policy == nullptr) {
+    return MakeStatus(StatusCode::kUnavailable, "no policy is in force yet; try again");
+  }
+  ASSIGN_OR_RETURN(const Url url, ParseUrl(url_text));
+  Explanation explanation;
+  explanation.method = method;
+  explanation.host = url.authority.host;
+  explanation.port = url.authority.port;
+  explanation.path = std::string(policy::PathOnly(url.path));
+  explanation.sid = claims == nullptr ? "" : claims->sid;
+  explanation.policy_revision = snapshot.policy_revision;
+
+  authz::Question question;
+  question.claims = std::move(claims);
+  question.method = method;
+  question.host = explanation.host;
+  question.port = explanation.port;
+  question.path = url.path;
+  authz::Verdict verdict = authz::Explain(question, snapshot);
+  if (url.cleartext) {
+    verdict.allowed = false;
+    verdict.reason = authz::Reason::kCleartextNotAllowed;
+  }
+  explanation.allowed = verdict.allowed;
+  if (!verdict.allowed) {
+    explanation.reason = std::string(authz::Code(verdict.reason));
+    explanation.detail = std::string(authz::Detail(verdict.reason));
+    explanation.status = authz::HttpStatus(verdict.reason);
+  }
+  Describe(verdict, *snapshot.policy, explanation);
+  return explanation;
+}
+
+std::string ToText(const Explanation& e) {
+  std::string text =
+      e.allowed
+          ? fmt::format("allowed  {} https://{}:{}{}\n", e.method, e.host, e.port, e.path)
+          : fmt::format("refused  {} {}:{}{}\n  reason       {} (HTTP {})\n  meaning      {}\n",
+                        e.method, e.host, e.port, e.path, e.reason, e.status, e.detail);
+  text += fmt::format("  session      {}\n", e.sid.empty() ? "none: no token presented" : e.sid);
+  if (e.destination.empty()) {
+    text += "  destination  none decided this\n";
+  } else {
+    text += fmt::format("  destination  {} (policy line {}, revision {})\n", e.destination, e.line,
+                        e.policy_revision);
+    text +=
+        fmt::format("  grant        {}\n", e.grant.empty() ? "none: any live session" : e.grant);
+    text += fmt::format("  credential   {}\n",
+                        e.credential.empty() ? "none is attached" : e.credential);
+  }
+  if (e.session_limits) {
+    text += fmt::format("  limit        {} (session)\n", LimitText(*e.session_limits));
+  }
+  if (e.destination_limits) {
+    text += fmt::format("  limit        {} (session at this destination)\n",
+                        LimitText(*e.destination_limits));
+  }
+  return text;
+}
+
+std::string ToJson(const Explanation& e) {
+  const nlohmann::json json = {{"allowed", e.allowed},
+                               {"reason", e.reason},
+                               {"detail", e.detail},
+                               {"status", e.status},
+                               {"method", e.method},
+                               {"host", e.host},
+                               {"port", e.port},
+                               {"path", e.path},
+                               {"sid", e.sid},
+                               {"destination", e.destination},
+                               {"line", e.line},
+                               {"grant", e.grant},
+                               {"credential", e.credential},
+                               {"session_limits", LimitJson(e.session_limits)},
+                               {"destination_limits", LimitJson(e.destination_limits)},
+                               {"policy_revision", e.policy_revision}};
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace exeat::ops

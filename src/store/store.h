@@ -1,12 +1,13 @@
 // What must survive a restart: sessions, revocations, policy revisions.
 //
 // Errors:   kUnavailable locked, corrupt or full: nothing was changed; kNotFound; kAlreadyExists;
-//           kFailedPrecondition a schema newer than this program. A method that returns ok has
-//           committed durably (SQLite: WAL, synchronous=FULL).
+//           kFailedPrecondition a schema newer than this program, or a file of another; a method
+//           that returns ok has committed durably (SQLite: WAL, synchronous=FULL).
 // Threads:  one thread owns a Store; callers hand it work through a queue.
 // Source:   docs/adr/0006-store.md
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -55,13 +56,14 @@ class Store {
   // kNotFound when there is no such sid.
   virtual base::Status UpdateSession(const SessionRow& row) = 0;
   virtual base::StatusOr<SessionRow> FindSession(const std::string& sid) = 0;
-  // Sessions whose newest token ends after `alive_after`, oldest first.
+  // Sessions whose newest token ends after `alive_after`, oldest first; then by sid.
   virtual base::StatusOr<std::vector<SessionRow>> ListSessions(base::UnixSeconds alive_after) = 0;
 
-  // Inserts or replaces the entry with this kind and id.
+  // Inserts or replaces the entry with this kind and id. kInvalidArgument as CheckRevocationKey.
   virtual base::Status PutRevocation(const RevocationRow& row) = 0;
   // kNotFound when there is none.
   virtual base::Status DeleteRevocation(RevokedKind kind, const std::string& id) = 0;
+  // Oldest first; then by kind and id.
   virtual base::StatusOr<std::vector<RevocationRow>> ListRevocations() = 0;
   // Deletes sessions and revocations that ended before `ended_before`; entries with 0 stay.
   virtual base::Status Prune(base::UnixSeconds ended_before) = 0;
@@ -74,7 +76,17 @@ class Store {
   virtual base::StatusOr<std::optional<PolicyRevision>> LatestPolicy() = 0;
 };
 
-// Opens or makes `path` (mode 0600) and migrates it forward.
-base::StatusOr<std::unique_ptr<Store>> OpenSqlite(const std::string& path);
+// kInvalidArgument unless exactly kAll comes without an id: an entry with an empty one would be
+// acknowledged and stop nothing.
+base::Status CheckRevocationKey(RevokedKind kind, const std::string& id);
+
+struct SqliteOptions {
+  std::chrono::milliseconds busy_timeout{2000};  // how long a write waits for another process
+};
+
+// Opens or makes `path` (mode 0600) and migrates it forward. Its directory must exist and be
+// private. A file that is empty is damage, not a new database.
+base::StatusOr<std::unique_ptr<Store>> OpenSqlite(const std::string& path,
+                                                  SqliteOptions options = {});
 
 }  // namespace exeat::store

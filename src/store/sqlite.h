@@ -1,0 +1,91 @@
+// Thin ownership over sqlite3's C interface: a connection, a prepared statement, a transaction.
+//
+// Errors:   kAlreadyExists a unique key is taken; kUnavailable anything else (locked, damaged,
+// full,
+//           unreadable), naming the file and what to do. After an error nothing was changed.
+// Threads:  one thread at a time.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace exeat::store {
+
+class Statement {
+ public:
+  // Binds the next parameter, from the first on. Text may hold any byte.
+  Statement& Bind(std::string_view text);
+  Statement& Bind(std::int64_t number);
+  // True while there is a row to read.
+  base::StatusOr<bool> Step();
+  // Runs a statement that answers no rows.
+  base::Status Run();
+
+  std::string Text(int column) const;
+  std::int64_t Number(int column) const;
+
+ private:
+  friend class Database;
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+  Statement(const class Database& database, sqlite3_stmt* statement)
+      : database_(&database), statement_(statement) {}
+
+  const class Database* database_;
+  std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+  int bound_ = 0;
+  int bind_result_ = SQLITE_OK;
+};
+
+class Database {
+ public:
+  // Opens a file that exists; commits wait for the disk.
+  static base::StatusOr<std::unique_ptr<Database>> Open(const std::string& path,
+                                                        std::chrono::milliseconds busy_timeout);
+
+  base::StatusOr<Statement> Prepare(const char* sql) const;
+  // Runs one or more statements without parameters.
+  base::Status Execute(const std::string& sql) const;
+  // The first column of the first row.
+  base::StatusOr<std::int64_t> QueryNumber(const char* sql) const;
+  base::StatusOr<std::string> QueryText(const char* sql) const;
+  // Rows that the last statement changed.
+  int changes() const { return sqlite3_changes(connection_.get()); }
+  // What a result code means for `path`.
+  base::Status Error(int result) const;
+
+ private:
+  friend class Transaction;
+  struct Close {
+    void operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
+  };
+  explicit Database(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;
+  std::unique_ptr<sqlite3, Close> connection_;
+};
+
+// Rolls back unless committed. Takes the write lock at once, so that waiting happens here and not
+// halfway.
+class Transaction {
+ public:
+  static base::StatusOr<Transaction> Begin(const Database& database);
+  Transaction(Transaction&& other) noexcept : database_(std::exchange(other.database_, nullptr)) {}
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+  base::Status Commit();
+
+ private:
+  explicit Transaction(const Database& database) : database_(&database) {}
+  const Database* database_;
+};
+
+}  // namespace exeat::store

@@ -1,0 +1,28 @@
+// A new private directory that goes away with its contents.
+#pragma once
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <string>
+
+namespace exeat::store {
+
+class PrivateDirectory {
+ public:
+  PrivateDirectory() {
+    if (mkdtemp(path_.data()) == nullptr) abort();
+  }
+  ~PrivateDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  PrivateDirectory(const PrivateDirectory&) = delete;
+  PrivateDirectory& operator=(const PrivateDirectory&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = std::filesystem::temp_directory_path() / "exeat-test-XXXXXX";
+};
+
+}  // namespace exeat::store

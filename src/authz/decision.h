@@ -29,17 +29,20 @@ enum class Leg { kConnect, kTunnel, kTransparent };
 struct Facts {
   Leg leg = Leg::kConnect;
   std::string_view method;
-  std::string_view authority;       // CONNECT target or Host / :authority
-  std::string_view path;            // empty on CONNECT
-  std::string_view sni;             // empty on CONNECT
-  std::string_view tunnel_target;   // the CONNECT target that carried this request; kTunnel only
-  std::string_view tunnel_token;    // kTunnel: the token verified at CONNECT, carried inward
+  std::string_view authority;      // CONNECT target or Host / :authority
+  std::string_view path;           // empty on CONNECT
+  std::string_view sni;            // empty on CONNECT
+  std::string_view tunnel_target;  // the CONNECT target that carried this request; kTunnel only
+  std::string_view tunnel_token;   // kTunnel: the token verified at CONNECT, carried inward
   std::string_view proxy_authorization;  // kConnect, whole header value
-  std::string_view session_header;  // x-exeat-session
-  std::string_view authorization;   // whole header value
-  std::string_view api_key;         // x-api-key
-  bool duplicate_credentials = false;  // a token place occurs more than once
-  std::string_view metadata_sid;    // what jwt_authn verified; empty on CONNECT
+  std::string_view session_header;       // x-exeat-session
+  std::string_view authorization;        // whole header value
+  std::string_view api_key;              // x-api-key
+  bool duplicate_credentials = false;    // a token place occurs more than once
+  // Narrows duplicate_credentials: only authorization or x-api-key do, which are ignored where the
+  // tunnel or x-exeat-session names the session.
+  bool only_key_places_repeat = false;
+  std::string_view metadata_sid;  // what jwt_authn verified; empty on CONNECT
   base::UnixSeconds now = 0;
 };
 
@@ -57,15 +60,18 @@ struct Snapshot {
 
 struct Verdict {
   bool allowed = false;
-  Reason reason = Reason::kAuthzUnavailable;  // meaningless when allowed
+  Reason reason = Reason::kAuthzUnavailable;      // meaningless when allowed
   std::shared_ptr<const session::Claims> claims;  // set once a token was verified
-  const policy::Destination* destination = nullptr;  // points into Snapshot::policy
+  // Points into Snapshot::policy; set once host and port were found, also on a later denial.
+  const policy::Destination* destination = nullptr;
   std::string presented_token;  // kConnect, allowed: what to hand to jwt_authn as Bearer. Wipe it.
 };
 
 Verdict Decide(const Facts& facts, const Snapshot& snapshot);
 
-// What `why` asks: the same rules for a session's claims (null: no token), without a token.
+// What `why` asks: the same rules for a session's claims (null: no token), without a token. Asks as
+// a guest of the proxy would: first for the CONNECT, then, unless that is all, for the request in
+// it.
 struct Question {
   std::shared_ptr<const session::Claims> claims;
   std::string_view method;

@@ -1,0 +1,284 @@
+#include "envoy/chain_guard.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "envoy/json.h"
+
+namespace exeat::envoy {
+namespace {
+
+constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+constexpr char kRbacFilter[] = "envoy.filters.http.rbac";
+constexpr char kManager[] =
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+constexpr char kJwtAuthn[] = "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication";
+constexpr char kExtAuthz[] = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz";
+constexpr char kRbac[] = "envoy.extensions.filters.http.rbac.v3.RBAC";
+constexpr char kRateLimit[] = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit";
+constexpr char kRouter[] = "envoy.extensions.filters.http.router.v3.Router";
+constexpr char kInjector[] =
+    "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector";
+constexpr char kUpstreamTls[] = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+
+// The chain, by what each place must hold; the discovered ones arrive as ECDS.
+struct Place {
+  const char* message;
+  bool discovered;
+};
+constexpr std::array<Place, 6> kChain = {{{kJwtAuthn, true},
+                                          {kExtAuthz, false},
+                                          {kRbac, true},
+                                          {kRbac, false},
+                                          {kRateLimit, true},
+                                          {kRouter, false}}};
+
+const Json& Member(const Json& object, std::string_view key) {
+  static const Json& missing = *new Json();
+  if (!object.is_object()) return missing;
+  const auto found = object.find(std::string(key));
+  return found == object.end() ? missing : *found;
+}
+
+const Json& At(const Json& object, std::initializer_list<std::string_view> path) {
+  const Json* at = &object;
+  for (const std::string_view key : path) at = &Member(*at, key);
+  return *at;
+}
+
+bool IsTrue(const Json& value) { return value.is_boolean() && value.get<bool>(); }
+bool HasType(const Json& message, std::string_view type) {
+  const Json& url = Member(message, "@type");
+  return url.is_string() && url.get_ref<const std::string&>() == TypeUrl(type);
+}
+
+void Visit(const Json& node, const std::function<void(const Json&)>& visitor) {
+  visitor(node);
+  if (!node.is_structured()) return;
+  for (const Json& child : node) Visit(child, visitor);
+}
+
+base::Status Refuse(std::string_view resource, std::string_view rule) {
+  return absl::FailedPreconditionError(fmt::format("{}: {}", resource, rule));
+}
+
+bool IsOpen(const Json& principal) {
+  static const Json& sid_present =
+      *new Json({{"sourced_metadata",
+                  {{"metadata_source", "DYNAMIC"},
+                   {"metadata_matcher",
+                    {{"filter", "envoy.filters.http.jwt_authn"},
+                     {"path", Path({"session", "sid"})},
+                     {"value", Json::object({{"present_match", true}})}}}}}});
+  for (const Json& id : At(principal, {"and_ids", "ids"})) {
+    if (id == sid_present) return false;
+  }
+  return true;
+}
+
+base::Status CheckCluster(const Resource& cluster) {
+  const Json& filters =
+      At(cluster.body, {"typed_extension_protocol_options", kHttpOptions, "http_filters"});
+  if (filters.size() < 3 || Member(filters.front(), "name") != "envoy.filters.http.upstream_rbac" ||
+      Member(filters.back(), "name") != "envoy.filters.http.upstream_codec") {
+    return Refuse(cluster.name, "the resolved address is not checked before the injector");
+  }
+  const Json& tls = At(cluster.body, {"transport_socket", "typed_config"});
+  const Json& validation = At(tls, {"common_tls_context", "combined_validation_context"});
+  if (!HasType(tls, kUpstreamTls) ||
+      At(validation, {"default_validation_context", "match_typed_subject_alt_names"}).empty() ||
+      At(validation, {"validation_context_sds_secret_config", "name"}).empty()) {
+    return Refuse(cluster.name, "a credential would travel without verified TLS");
+  }
+  return absl::OkStatus();
+}
+
+base::Status CheckOpening(const Resource& routes, const Json& host, const Json& route) {
+  const Json* opening = nullptr;
+  for (const Json* scope : {&routes.body, &host, &route}) {
+    const Json& overrides = Member(*scope, "typed_per_filter_config");
+    for (const auto& [filter, config] : overrides.items()) {
+      if (filter != kRbacFilter) return Refuse(routes.name, "a route overrides " + filter);
+      opening = &config;
+    }
+  }
+  if (opening == nullptr) return absl::OkStatus();  // the base denies
+  const Json& rules = At(*opening, {"rbac", "rules"});
+  if (Member(rules, "action") != "ALLOW" || Member(rules, "policies").empty()) {
+    return Refuse(routes.name, "a route to a credential switches rbac off");
+  }
+  for (const Json& policy : Member(rules, "policies")) {
+    const Json& principals = Member(policy, "principals");
+    if (principals.empty()) return Refuse(routes.name, "an rbac policy without principals");
+    for (const Json& principal : principals) {
+      if (IsOpen(principal)) return Refuse(routes.name, "rbac does not demand a session");
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool DeniesAll(const Json& rbac) {
+  if (At(rbac, {"rules", "action"}) != "DENY") return false;
+  const Json any = Json::array({Json::object({{"any", true}})});
+  for (const Json& policy : At(rbac, {"rules", "policies"})) {
+    if (Member(policy, "permissions") == any && Member(policy, "principals") == any) return true;
+  }
+  return false;
+}
+
+bool MayPassUnasked(const Json& ext_authz) {
+  for (const char* key : {"failure_mode_allow", "shadow_mode"}) {
+    if (IsTrue(Member(ext_authz, key))) return true;
+  }
+  for (const char* key : {"filter_enabled", "filter_enabled_metadata", "deny_at_disable"}) {
+    if (!Member(ext_authz, key).is_null()) return true;
+  }
+  return !HasType(ext_authz, kExtAuthz);
+}
+
+bool Fits(const Json& filter, const Place& place) {
+  if (IsTrue(Member(filter, "disabled")) || IsTrue(Member(filter, "is_optional"))) return false;
+  if (!place.discovered) return HasType(Member(filter, "typed_config"), place.message);
+  const Json& discovery = Member(filter, "config_discovery");
+  return Member(discovery, "type_urls") == Json::array({TypeUrl(place.message)}) &&
+         Member(discovery, "default_config").is_null();
+}
+
+base::Status CheckFilters(const Resource& listener, const Json& manager) {
+  const Json& filters = Member(manager, "http_filters");
+  bool fits = filters.size() == kChain.size();
+  for (std::size_t i = 0; fits && i < kChain.size(); ++i) fits = Fits(filters[i], kChain[i]);
+  if (!fits) {
+    return Refuse(listener.name,
+                  "a route to a credential is not behind jwt_authn, ext_authz, revoked, rbac, "
+                  "ratelimit, router, in this order");
+  }
+  if (MayPassUnasked(Member(filters[1], "typed_config"))) {
+    return Refuse(listener.name, "ext_authz can be passed without an answer");
+  }
+  if (!DeniesAll(Member(filters[3], "typed_config"))) {
+    return Refuse(listener.name, "the base rbac does not deny all");
+  }
+  for (const Json& upgrade : Member(manager, "upgrade_configs")) {
+    if (!Member(upgrade, "filters").empty()) {
+      return Refuse(listener.name, "an upgrade has a chain of its own");
+    }
+  }
+  return absl::OkStatus();
+}
+
+// jwt_authn without a rule for a request lets it pass.
+base::Status CheckJwt(const Resource& filter) {
+  const Json& rules = At(filter.body, {"typed_config", "rules"});
+  if (rules.empty()) return Refuse(filter.name, "jwt_authn has no rules");
+  for (const Json& rule : rules) {
+    const Json& requirement = Member(rule, "requires");
+    if (requirement.empty() || !Member(requirement, "allow_missing").is_null() ||
+        !Member(requirement, "allow_missing_or_failed").is_null()) {
+      return Refuse(filter.name, "a jwt_authn rule requires no token");
+    }
+  }
+  const Json& last = Member(rules.back(), "match");
+  if (last != Json::object({{"prefix", "/"}})) {
+    return Refuse(filter.name, "jwt_authn has no rule for every path");
+  }
+  return absl::OkStatus();
+}
+
+class Guard {
+ public:
+  explicit Guard(const std::vector<Resource>& resources) : resources_(resources) {}
+
+  base::Status Check() {
+    RETURN_IF_ERROR(CheckClusters());
+    RETURN_IF_ERROR(Each(kRouteType, &Guard::CheckRoutes));
+    RETURN_IF_ERROR(Each(kListenerType, &Guard::CheckListener));
+    for (const Resource& resource : resources_) {
+      if (resource.type_url == kExtensionType &&
+          HasType(Member(resource.body, "typed_config"), kJwtAuthn)) {
+        RETURN_IF_ERROR(CheckJwt(resource));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  using Rule = base::Status (Guard::*)(const Resource&);
+
+  base::Status Each(const char* type, Rule rule) {
+    for (const Resource& resource : resources_) {
+      if (resource.type_url == type) RETURN_IF_ERROR((this->*rule)(resource));
+    }
+    return absl::OkStatus();
+  }
+
+  base::Status CheckClusters() {
+    for (const Resource& resource : resources_) {
+      if (resource.type_url != kClusterType) continue;
+      bool injects = false;
+      Visit(resource.body, [&](const Json& node) { injects |= HasType(node, kInjector); });
+      if (!injects) continue;
+      injecting_.insert(resource.name);
+      RETURN_IF_ERROR(CheckCluster(resource));
+    }
+    return absl::OkStatus();
+  }
+
+  base::Status CheckRoutes(const Resource& routes) {
+    for (const Json& host : Member(routes.body, "virtual_hosts")) {
+      for (const Json& route : Member(host, "routes")) {
+        const Json& action = Member(route, "route");
+        for (const char* key : {"cluster_header", "weighted_clusters", "cluster_specifier_plugin",
+                                "inline_cluster_specifier_plugin", "request_mirror_policies"}) {
+          if (!Member(action, key).is_null()) {
+            return Refuse(routes.name, fmt::format("a route names its cluster by {}", key));
+          }
+        }
+        const Json& cluster = Member(action, "cluster");
+        if (!cluster.is_string() || !injecting_.contains(cluster.get<std::string>())) continue;
+        guarded_.insert(routes.name);
+        RETURN_IF_ERROR(CheckOpening(routes, host, route));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // A name in a listener would be a way to the cluster that is no route of ours.
+  base::Status CheckListener(const Resource& listener) {
+    base::Status status;
+    Visit(listener.body, [&](const Json& node) {
+      if (!status.ok()) return;
+      if (node.is_string() && injecting_.contains(node.get<std::string>())) {
+        status = Refuse(listener.name, "a listener names a cluster that injects");
+      } else if (HasType(node, kManager)) {
+        status = CheckManager(listener, node);
+      }
+    });
+    return status;
+  }
+
+  base::Status CheckManager(const Resource& listener, const Json& manager) {
+    if (!Member(manager, "scoped_routes").is_null()) {
+      return Refuse(listener.name, "scoped routes are not judged");
+    }
+    const Json& name = At(manager, {"rds", "route_config_name"});
+    if (!name.is_string() || !guarded_.contains(name.get<std::string>())) return absl::OkStatus();
+    return CheckFilters(listener, manager);
+  }
+
+  const std::vector<Resource>& resources_;
+  std::set<std::string> injecting_;  // clusters
+  std::set<std::string> guarded_;    // route configurations with a route to one of them
+};
+
+}  // namespace
+
+base::Status CheckChain(const std::vector<Resource>& resources) { return Guard(resources).Check(); }
+
+}  // namespace exeat::envoy

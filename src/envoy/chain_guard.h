@@ -1,0 +1,24 @@
+// Refuses any configuration in which a credential could be attached before the chain has judged.
+//
+// Why here:   the injector has no predicate of its own: order is the gate. So the finished JSON,
+//             not the code that made it, is what is checked.
+// Rules:      a cluster that injects checks the address first and dials verified TLS only; every
+//             route to it stands in a route configuration that only connection managers with
+//             exactly jwt_authn, ext_authz, revoked rbac, rbac, ratelimit, router use; neither
+//             route nor virtual host switches one of them off; the base rbac denies all and the
+//             destination's own allows only what demands a verified session; nothing else (a
+//             TCP proxy, a mirror, a header) can name such a cluster.
+// Errors:     kFailedPrecondition names the resource and the rule.
+// Source:     docs/adr/0005-injector-upstream.md
+#pragma once
+
+#include <vector>
+
+#include "base/status.h"
+#include "envoy/resource.h"
+
+namespace exeat::envoy {
+
+base::Status CheckChain(const std::vector<Resource>& resources);
+
+}  // namespace exeat::envoy

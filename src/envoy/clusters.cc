@@ -1,0 +1,115 @@
+#include "envoy/clusters.h"
+
+#include <utility>
+
+#include "envoy/hygiene.h"
+#include "envoy/names.h"
+#include "envoy/rbac.h"
+#include "envoy/routes.h"
+#include "envoy/secrets.h"
+
+namespace exeat::envoy {
+namespace {
+
+Json AdsWithin(const char* timeout) {
+  Json source = FromAds();
+  source["initial_fetch_timeout"] = timeout;
+  return source;
+}
+
+const char* ValuePrefix(policy::CredentialKind kind) {
+  switch (kind) {
+    case policy::CredentialKind::kHeader:
+      return "";
+    case policy::CredentialKind::kBearer:
+      return "Bearer ";
+    case policy::CredentialKind::kBasic:
+      return "Basic ";
+  }
+  return "";
+}
+
+Json Injector(const policy::Credential& credential) {
+  Json generic = {
+      {"header", credential.header},
+      {"credential",
+       {{"name", CredentialSecretName(credential.name)}, {"sds_config", AdsWithin("2s")}}}};
+  if (const char* prefix = ValuePrefix(credential.kind); *prefix != '\0') {
+    generic["header_value_prefix"] = prefix;
+  }
+  return Extension(
+      "envoy.filters.http.credential_injector",
+      "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
+      {{"overwrite", true},
+       {"allow_request_without_credential", false},
+       {"credential", Extension("envoy.http.injected_credentials.generic",
+                                "envoy.extensions.http.injected_credentials.generic.v3.Generic",
+                                std::move(generic))}});
+}
+
+Json HttpOptions(const policy::Policy& policy, const policy::Destination& destination,
+                 Speaks speaks) {
+  Json filters = Json::array({AddressRbac(policy.resolver.allow_private), HygieneFilter(policy)});
+  if (const auto* credential = policy.FindCredential(destination.credential)) {
+    filters.push_back(Injector(*credential));
+  }
+  filters.push_back(Extension("envoy.filters.http.upstream_codec",
+                              "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"));
+  Json options = {{"common_http_protocol_options",
+                   {{"idle_timeout", "60s"}, {"max_connection_duration", "600s"}}},
+                  {"http_filters", std::move(filters)}};
+  if (speaks == Speaks::kHttp1Only) {
+    options["explicit_http_config"] = {{"http_protocol_options", Json::object()}};
+  } else {
+    options["auto_config"] = {
+        {"http_protocol_options", Json::object()},
+        {"http2_protocol_options",
+         {{"initial_stream_window_size", 1048576}, {"initial_connection_window_size", 4194304}}}};
+  }
+  return {{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+           Typed("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", std::move(options))}};
+}
+
+// The trust bundle travels once, as a secret; the name to be proven is each cluster's own.
+Json Tls(const std::string& host, Speaks speaks) {
+  const Json san = {{"san_type", "DNS"}, {"matcher", Exact(host)}};
+  Json common = {
+      {"tls_params",
+       {{"tls_minimum_protocol_version", "TLSv1_2"}, {"tls_maximum_protocol_version", "TLSv1_3"}}},
+      {"combined_validation_context",
+       {{"default_validation_context", {{"match_typed_subject_alt_names", Json::array({san})}}},
+        {"validation_context_sds_secret_config",
+         {{"name", kUpstreamTrustSecret}, {"sds_config", AdsWithin("2s")}}}}}};
+  if (speaks == Speaks::kHttp1Only) common["alpn_protocols"] = Json::array({"http/1.1"});
+  return Extension("envoy.transport_sockets.tls",
+                   "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                   {{"sni", host},
+                    {"auto_sni_san_validation", true},
+                    {"max_session_keys", 0},
+                    {"common_tls_context", std::move(common)}});
+}
+
+}  // namespace
+
+Json DestinationCluster(const policy::Policy& policy, const policy::Destination& destination,
+                        std::uint16_t port, Speaks speaks) {
+  const std::string name = speaks == Speaks::kAny ? ClusterName(destination, port)
+                                                  : UpgradeClusterName(destination, port);
+  const Json threshold = {{"max_connections", 8192},
+                          {"max_pending_requests", 8192},
+                          {"max_requests", 16384},
+                          {"max_retries", 64}};
+  return Typed(
+      "envoy.config.cluster.v3.Cluster",
+      {{"name", name},
+       {"type", "EDS"},
+       {"eds_cluster_config",
+        {{"service_name", ClusterName(destination, port)}, {"eds_config", AdsWithin("2s")}}},
+       {"connect_timeout", "5s"},
+       {"per_connection_buffer_limit_bytes", 262144},
+       {"circuit_breakers", {{"thresholds", Json::array({threshold})}}},
+       {"typed_extension_protocol_options", HttpOptions(policy, destination, speaks)},
+       {"transport_socket", Tls(destination.host, speaks)}});
+}
+
+}  // namespace exeat::envoy

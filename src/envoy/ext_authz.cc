@@ -1,0 +1,53 @@
+#include "envoy/ext_authz.h"
+
+#include "envoy/names.h"
+
+namespace exeat::envoy {
+namespace {
+
+constexpr char kName[] = "envoy.filters.http.ext_authz";
+constexpr char kMessage[] = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz";
+
+Json Patterns(std::initializer_list<const char*> names) {
+  Json patterns = Json::array();
+  for (const char* name : names) patterns.push_back(Exact(name));
+  return {{"patterns", std::move(patterns)}};
+}
+
+Json Base() {
+  return {{"transport_api_version", "V3"},
+          {"grpc_service", ControlGrpc("1s")},
+          {"failure_mode_allow", false},
+          {"status_on_error", Json::object({{"code", "ServiceUnavailable"}})},
+          {"validate_mutations", true},
+          // Raw headers keep duplicates apart; the map form would join them with a comma.
+          {"encode_raw_headers", true},
+          {"clear_route_cache", false},
+          {"charge_cluster_response_stats", false}};
+}
+
+}  // namespace
+
+Json ConnectExtAuthz() {
+  Json config = Base();
+  config["allowed_headers"] =
+      Patterns({":authority", ":method", "x-request-id", "proxy-authorization", kLegHeader});
+  config["decoder_header_mutation_rules"] = {
+      {"disallow_all", true},
+      {"allow_expression", Json::object({{"regex", "^proxy-authorization$"}})},
+      {"disallow_is_error", true}};
+  return Extension(kName, kMessage, std::move(config));
+}
+
+Json BumpedExtAuthz() {
+  Json config = Base();
+  config["include_tls_session"] = true;
+  config["metadata_context_namespaces"] = Json::array({kJwtNamespace});
+  config["allowed_headers"] =
+      Patterns({":authority", ":method", ":path", "x-request-id", "authorization", "x-api-key",
+                kSessionHeader, kTunnelHeader, kTargetHeader, kLegHeader});
+  config["decoder_header_mutation_rules"] = {{"disallow_all", true}, {"disallow_is_error", true}};
+  return Extension(kName, kMessage, std::move(config));
+}
+
+}  // namespace exeat::envoy

@@ -1,0 +1,80 @@
+#include "envoy/hygiene.h"
+
+#include <algorithm>
+
+#include "envoy/names.h"
+
+namespace exeat::envoy {
+namespace {
+
+// Where clients and well-known APIs put credentials.
+constexpr const char* kCredentialPlaces[] = {"authorization", "x-api-key", "api-key",
+                                             "x-goog-api-key", "proxy-authorization"};
+constexpr const char* kForwarding[] = {"forwarded",         "via",
+                                       "x-real-ip",         "x-forwarded-for",
+                                       "x-forwarded-proto", "x-forwarded-host",
+                                       "x-forwarded-port",  "x-forwarded-client-cert"};
+constexpr const char* kOwn[] = {kTunnelHeader, kLegHeader, kTargetHeader, kSniHeader,
+                                kSessionHeader};
+
+std::vector<std::string> Sorted(std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+Json RemovePrefix(std::string_view prefix) {
+  return {{"remove_on_match", {{"key_matcher", Json::object({{"prefix", prefix}})}}}};
+}
+
+Json Remove(std::string_view name) { return Json::object({{"remove", name}}); }
+
+}  // namespace
+
+std::vector<std::string> RequestHeadersToRemove(const policy::Policy& policy) {
+  std::vector<std::string> names(std::begin(kCredentialPlaces), std::end(kCredentialPlaces));
+  names.insert(names.end(), std::begin(kForwarding), std::end(kForwarding));
+  names.insert(names.end(), std::begin(kOwn), std::end(kOwn));
+  names.insert(names.end(), {"x-envoy-internal", "x-envoy-external-address"});
+  for (const policy::Credential& credential : policy.credentials) {
+    names.push_back(credential.header);
+  }
+  return Sorted(std::move(names));
+}
+
+std::vector<std::string> ResponseHeadersToRemove(const policy::Policy& policy) {
+  std::vector<std::string> names(std::begin(kCredentialPlaces), std::end(kCredentialPlaces));
+  names.insert(names.end(), {"alt-svc", "server-timing", "set-cookie", "set-cookie2",
+                             "proxy-authenticate", "proxy-authentication-info",
+                             "x-envoy-upstream-service-time", kDenyReasonHeader, kSessionHeader});
+  for (const policy::Credential& credential : policy.credentials) {
+    names.push_back(credential.header);
+  }
+  return Sorted(std::move(names));
+}
+
+Json HygieneFilter(const policy::Policy& policy) {
+  Json request = Json::array();
+  for (const char* prefix : {"x-exeat-", "x-envoy-", "x-forwarded-"}) {
+    request.push_back(RemovePrefix(prefix));
+  }
+  for (const std::string& name : RequestHeadersToRemove(policy)) request.push_back(Remove(name));
+  const Json response = Json::array({RemovePrefix("x-envoy-"), RemovePrefix("x-exeat-")});
+  return Extension(
+      "envoy.filters.http.header_mutation",
+      "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+      {{"mutations", {{"request_mutations", request}, {"response_mutations", response}}}});
+}
+
+Json EarlyMutation(const std::vector<Json>& own) {
+  // A guest that chose x-request-id would choose the key under which audit joins its records.
+  Json mutations =
+      Json::array({Remove("x-request-id"), RemovePrefix("x-envoy-"), Remove(kTunnelHeader),
+                   Remove(kLegHeader), Remove(kTargetHeader), Remove(kSniHeader)});
+  for (const Json& header : own) mutations.push_back(Json::object({{"append", header}}));
+  return Extension("envoy.http.early_header_mutation.header_mutation",
+                   "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+                   {{"mutations", mutations}});
+}
+
+}  // namespace exeat::envoy

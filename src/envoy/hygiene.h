@@ -1,0 +1,29 @@
+// Which headers never cross the edge, in either direction.
+//
+// Why here:  one list, so that the route that strips and the cluster that strips again agree.
+// Fail mode: a header nobody thought of passes; hence the prefixes beside the exact names.
+// Source:    docs/contract: "every place a token or a guest's own credential could stand is
+//            stripped before the request leaves"
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "envoy/json.h"
+#include "policy/policy.h"
+
+namespace exeat::envoy {
+
+// Exact names removed from every request before it leaves, whatever destination.
+std::vector<std::string> RequestHeadersToRemove(const policy::Policy& policy);
+// Exact names removed from every upstream's response.
+std::vector<std::string> ResponseHeadersToRemove(const policy::Policy& policy);
+
+// The upstream filter that removes both lists' prefixes once more, just before injection.
+Json HygieneFilter(const policy::Policy& policy);
+
+// Removes what only we may write, then writes it: early, before any filter reads a header.
+// `own` are SetHeader values.
+Json EarlyMutation(const std::vector<Json>& own);
+
+}  // namespace exeat::envoy

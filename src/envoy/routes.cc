@@ -1,0 +1,113 @@
+#include "envoy/routes.h"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <utility>
+
+#include "envoy/hygiene.h"
+#include "envoy/names.h"
+#include "envoy/rbac.h"
+
+namespace exeat::envoy {
+namespace {
+
+constexpr std::uint16_t kHttpsPort = 443;
+constexpr char kRbacFilter[] = "envoy.filters.http.rbac";
+
+// Long answers are normal (streams, downloads): silence ends a request, not its age.
+constexpr char kIdleTimeout[] = "300s";
+constexpr char kUpgradeIdleTimeout[] = "3600s";
+
+Json SniIs(const std::string& host) {
+  return {{"name", kSniHeader}, {"string_match", Exact(host)}};
+}
+
+Json IsWebSocket() {
+  return {{"name", "upgrade"}, {"string_match", {{"exact", "websocket"}, {"ignore_case", true}}}};
+}
+
+// Only failures before the request left are tried again, on another address.
+Json Retry() {
+  const Json other_host =
+      Extension("envoy.retry_host_predicates.previous_hosts",
+                "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate");
+  return {{"retry_on", "connect-failure,refused-stream,reset-before-request"},
+          {"num_retries", 2},
+          {"retry_host_predicate", Json::array({other_host})},
+          {"host_selection_retry_max_attempts", 3}};
+}
+
+Json Route(const policy::Destination& destination, std::uint16_t port, bool upgrade) {
+  Json headers = Json::array({SniIs(destination.host)});
+  if (upgrade) headers.push_back(IsWebSocket());
+  // What leaves names the destination in our spelling, not in the guest's.
+  const std::string authority =
+      port == kHttpsPort ? destination.host : fmt::format("{}:{}", destination.host, port);
+  return {{"name", ClusterName(destination, port)},
+          {"match", {{"prefix", "/"}, {"headers", std::move(headers)}}},
+          {"metadata",
+           {{"filter_metadata", {{kRouteNamespace, {{kDestinationKey, destination.name}}}}}}},
+          {"route",
+           {{"cluster",
+             upgrade ? UpgradeClusterName(destination, port) : ClusterName(destination, port)},
+            {"host_rewrite_literal", authority},
+            {"timeout", "0s"},
+            {"idle_timeout", upgrade ? kUpgradeIdleTimeout : kIdleTimeout},
+            {"retry_policy", Retry()}}}};
+}
+
+// Fixed denial; RBAC is off here because its own answer would hide the better reason.
+Json Misdirected() {
+  return {{"name", "misdirected"},
+          {"match", Json::object({{"prefix", "/"}})},
+          {"direct_response", Json::object({{"status", 421}})},
+          {"typed_per_filter_config", {{kRbacFilter, NoRbac()}}}};
+}
+
+Json VirtualHost(const policy::Destination& destination, std::uint16_t port) {
+  Json domains = Json::array({fmt::format("{}:{}", destination.host, port)});
+  if (port == kHttpsPort) domains.push_back(destination.host);
+  return {{"name", ClusterName(destination, port)},
+          {"domains", std::move(domains)},
+          {"typed_per_filter_config", {{kRbacFilter, DestinationRbac(destination)}}},
+          {"routes", Json::array({Route(destination, port, true), Route(destination, port, false),
+                                  Misdirected()})}};
+}
+
+}  // namespace
+
+std::string ClusterName(const policy::Destination& destination, std::uint16_t port) {
+  return fmt::format("{}:{}", destination.name, port);
+}
+
+std::string UpgradeClusterName(const policy::Destination& destination, std::uint16_t port) {
+  return fmt::format("{}:{}/upgrade", destination.name, port);
+}
+
+base::StatusOr<Json> BumpRoutes(const policy::Policy& policy) {
+  Json hosts = Json::array();
+  std::set<std::pair<std::string, std::uint16_t>> seen;
+  if (policy.posture == policy::Posture::kBump) {
+    for (const policy::Destination& destination : policy.destinations) {
+      for (const std::uint16_t port : destination.ports) {
+        if (!seen.emplace(destination.host, port).second) {
+          return absl::InvalidArgumentError(
+              fmt::format("destination {}: {}:{} is served by another one", destination.name,
+                          destination.host, port));
+        }
+        hosts.push_back(VirtualHost(destination, port));
+      }
+    }
+  }
+  hosts.push_back({{"name", "unlisted"},
+                   {"domains", Json::array({"*"})},
+                   {"routes", Json::array({Misdirected()})}});
+  return Typed("envoy.config.route.v3.RouteConfiguration",
+               {{"name", kRouteConfig},
+                {"request_headers_to_remove", Strings(RequestHeadersToRemove(policy))},
+                {"response_headers_to_remove", Strings(ResponseHeadersToRemove(policy))},
+                {"virtual_hosts", std::move(hosts)}});
+}
+
+}  // namespace exeat::envoy

@@ -1,0 +1,25 @@
+// The one route configuration, shared by every bumped chain.
+//
+// Shapes:    one virtual host a destination and port, named "<destination>:<port>", which also
+//            names its routes and clusters. A Host that is not listed, or is not the SNI, is 421.
+// Why RDS:   a new destination is a new virtual host, which drains no connection.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/status.h"
+#include "envoy/json.h"
+#include "policy/policy.h"
+
+namespace exeat::envoy {
+
+// "<destination>:<port>": cluster, endpoints, route and virtual host.
+std::string ClusterName(const policy::Destination& destination, std::uint16_t port);
+// The cluster of the same endpoints that speaks HTTP/1.1 only, for WebSocket upgrades.
+std::string UpgradeClusterName(const policy::Destination& destination, std::uint16_t port);
+
+// kInvalidArgument when two destinations claim one host and port.
+base::StatusOr<Json> BumpRoutes(const policy::Policy& policy);
+
+}  // namespace exeat::envoy

@@ -111,11 +111,11 @@ def recv_exactly(stream, size):
 
 
 def read_until_closed(connection):
-    """All that the peer still sends; a reset counts as an end."""
+    """All that the peer still sends; a reset or its silence counts as an end."""
     received = b""
     try:
         while part := connection.recv(65536):
             received += part
-    except (ConnectionResetError, ssl.SSLError):
+    except (ConnectionResetError, TimeoutError, ssl.SSLError):
         pass
     return received

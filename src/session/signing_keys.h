@@ -2,9 +2,12 @@
 // without a gap.
 //
 // Shapes:   ES256 (P-256) keys, each a file `KID.pem` of mode 0600 in one directory; one of them
-//           signs, the others only verify until the last token they signed has ended.
+//           signs, the others only verify until the last token they signed has ended. `keys.json`
+//           beside them says which signs and when the others were retired; a key file it does not
+//           name (left by a crash before first use) is never used.
 // Errors:   kFailedPrecondition a directory or key that is not as it should be, naming the path;
-//           nothing is overwritten.
+//           nothing is overwritten. Sign: kInvalidArgument claims that CheckClaims refuses, that
+//           last longer than kMaxTokenLifetime or make a token over kMaxTokenBytes.
 // Threads:  methods are safe concurrently.
 // Source:   RFC 7515, RFC 7517, docs/adr/0004-session-tokens.md
 #pragma once
@@ -31,7 +34,8 @@ class SigningKeys {
   virtual std::string Jwks() const = 0;
   // A new key signs from now on; the old ones still verify. Durable before it is used.
   virtual base::Status Rotate() = 0;
-  // Forgets every key but the signing one, or those retired before `retired_before`.
+  // Forgets the keys retired before `retired_before`, for good; never the signing one. With
+  // std::numeric_limits<base::UnixSeconds>::max() every retired key goes.
   virtual base::Status WithdrawRetired(base::UnixSeconds retired_before) = 0;
 };
 

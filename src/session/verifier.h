@@ -2,6 +2,8 @@
 //
 // Shapes:    JWS compact form, at most kMaxTokenBytes; ES256 only; `kid` and `typ` required; jwk,
 //            jku, x5u, x5c and crit are refused, and nothing is ever fetched.
+//            Every claim of claims.h is required; a JSON key that stands twice is refused. Another
+//            issuer is kInvalid, another audience kAudience.
 // Units:     now in UTC seconds; a token is good while nbf - skew <= now < exp + skew.
 // Fail mode: a default-constructed Verification is kInvalid.
 // Threads:   Verify is safe concurrently; SetKeys replaces the keys for every later call and drops
@@ -39,7 +41,8 @@ class Verifier {
     std::size_t remembered_tokens = 65536;  // by SHA-256 of the token, oldest half dropped
   };
   // `jwks` is a JWKS document (RFC 7517) whose keys all have kid, alg ES256, kty EC, crv P-256;
-  // empty sets are kFailedPrecondition: nothing could verify.
+  // empty sets are kFailedPrecondition: nothing could verify. kInvalidArgument for a set that is
+  // refused, an empty issuer, or a skew outside 0 to 60 seconds.
   static base::StatusOr<std::unique_ptr<Verifier>> Make(Options options, std::string_view jwks);
   virtual ~Verifier() = default;
 

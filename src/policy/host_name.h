@@ -1,6 +1,7 @@
 // A host name in its one canonical spelling, so that names compare byte for byte everywhere.
 //
-// Shapes:   lower case, A-labels (IDNA 2008), no trailing dot, at most 253 bytes; labels of letters,
+// Shapes:   lower case, A-labels (IDNA 2008), no trailing dot, at most 253 bytes; labels of
+// letters,
 //           digits and '-', 1 to 63 bytes; never an IP literal.
 // Errors:   Normalise gives nullopt for everything else: empty, '*', '_', NUL, '%', '@', ports,
 //           full-width dots that do not map, and names whose last label is a number.

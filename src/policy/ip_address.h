@@ -23,12 +23,13 @@ class IpAddress {
   bool is_v4() const { return is_v4_; }
   // Network order; the first four are used for IPv4.
   const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
-  // RFC 5952 text.
+  // RFC 5952 text; dotted for ::ffff:0:0/96 only.
   std::string ToString() const;
 
   auto operator<=>(const IpAddress&) const = default;
 
  private:
+  friend class Cidr;
   bool is_v4_ = true;
   std::array<std::uint8_t, 16> bytes_{};
 };
@@ -38,6 +39,9 @@ class Cidr {
   // "10.0.0.0/8" or a bare address (all bits). nullopt on bad text, a prefix too long, or host bits
   // that are set, which is most often a mistake.
   static std::optional<Cidr> Parse(std::string_view text);
+  // The range of that length around `address`: what was probably meant where host bits are set.
+  // nullopt when the length is not one of the family's.
+  static std::optional<Cidr> Around(const IpAddress& address, int prefix_length);
 
   bool Contains(const IpAddress& address) const;
   const IpAddress& address() const { return address_; }

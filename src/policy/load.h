@@ -46,7 +46,8 @@ std::vector<Mistake> CheckFiles(const Policy& policy, const std::string& file);
 std::vector<std::string> Diff(const Policy& from, const Policy& to);
 
 // Keys that differ though they are this edge's own and change at restart only (listeners, state,
-// audit): applying such a change needs a restart. Empty when there is none.
+// audit), or are part of keys and tokens made at start (deployment, ca): applying such a change
+// needs a restart. Empty when there is none.
 std::vector<std::string> RestartKeys(const Policy& running, const Policy& wanted);
 
 }  // namespace exeat::policy

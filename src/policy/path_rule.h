@@ -15,7 +15,8 @@ namespace exeat::policy {
 class PathRule {
  public:
   // nullopt unless `pattern` starts with '/', holds no '?', '#', '%2f', "//", dot segments, and '*'
-  // only as the final "/**".
+  // only as the final "/**". Also refused: what no path can hold once Envoy has normalised it
+  // (controls, spaces, backslashes, '%' without two hex digits), so that a rule never sleeps.
   static std::optional<PathRule> Parse(std::string_view pattern);
 
   // `path` may carry a query, which is not looked at.
@@ -30,6 +31,9 @@ class PathRule {
   bool is_prefix_ = false;
   std::string text_;
 };
+
+// What is wrong with a pattern, in words for the person who wrote it; empty when Parse takes it.
+std::string PathRuleObjection(std::string_view pattern);
 
 // The path of a request target without its query.
 std::string_view PathOnly(std::string_view target);

@@ -38,7 +38,8 @@ struct Credential {
   std::string username;                  // kBasic only
   std::string file;                      // absolute path of the watched source
   std::vector<std::string> hosts;        // canonical; allows more than one registrable domain
-  bool operator==(const Credential&) const = default;
+  int line = 0;                          // of the source in the file; not compared
+  bool operator==(const Credential& other) const;
 };
 
 struct AllowRule {
@@ -55,10 +56,10 @@ struct RateLimit {
 
 struct Destination {
   std::string name;
-  std::string host;                  // canonical
-  std::vector<std::uint16_t> ports;  // never empty; ascending
-  std::string credential;            // name, or empty: nothing is attached
-  std::string grant;                 // empty: any live session
+  std::string host;                             // canonical
+  std::vector<std::uint16_t> ports;             // never empty; ascending
+  std::string credential;                       // name, or empty: nothing is attached
+  std::string grant;                            // empty: any live session
   std::optional<std::vector<AllowRule>> allow;  // nullopt: everything; never an empty list
   std::optional<RateLimit> limits;              // per session and destination
   int line = 0;                                 // in the file, for `why`; not compared
@@ -87,7 +88,9 @@ struct Sessions {
 struct ImportedCa {
   std::string certificate;  // absolute paths, PEM
   std::string key;
-  bool operator==(const ImportedCa&) const = default;
+  int certificate_line = 0;  // in the file; not compared
+  int key_line = 0;
+  bool operator==(const ImportedCa& other) const;
 };
 
 struct Policy {
@@ -103,6 +106,7 @@ struct Policy {
   std::vector<Destination> destinations;
   std::optional<RateLimit> limits;  // per session
   std::string audit_dir;            // absolute
+  int upstream_trust_line = 0;      // in the file, 0 when it is silent
 
   // The destination that serves this canonical host on this port, or nullptr.
   const Destination* Find(std::string_view host, std::uint16_t port) const;

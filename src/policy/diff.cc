@@ -1,0 +1,196 @@
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "fmt/format.h"
+#include "fmt/ranges.h"
+#include "policy/load.h"
+
+namespace exeat::policy {
+namespace {
+
+// Keys and values as the file has them, in the order in which a diff shows them; an absent key is
+// absent here too.
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+template <class T>
+std::string JoinTexts(const std::vector<T>& values) {
+  std::vector<std::string> texts;
+  for (const T& value : values) texts.push_back(value.ToString());
+  return fmt::format("[{}]", fmt::join(texts, ", "));
+}
+
+std::string_view KindText(CredentialKind kind) {
+  switch (kind) {
+    case CredentialKind::kHeader:
+      return "header";
+    case CredentialKind::kBearer:
+      return "bearer";
+    case CredentialKind::kBasic:
+      return "basic";
+  }
+  return "unknown";
+}
+
+void AddText(Fields& fields, std::string key, const std::string& value) {
+  if (!value.empty()) fields.emplace_back(std::move(key), value);
+}
+
+void AddLimits(Fields& fields, const std::string& prefix, const std::optional<RateLimit>& limits) {
+  if (!limits) return;
+  fields.emplace_back(prefix + "limits.requests_per_minute",
+                      fmt::format("{}", limits->requests_per_minute));
+  fields.emplace_back(prefix + "limits.burst", fmt::format("{}", limits->burst));
+}
+
+std::string RuleText(const AllowRule& rule) {
+  const std::string methods =
+      rule.methods.empty() ? "*" : fmt::format("{}", fmt::join(rule.methods, "|"));
+  if (!rule.path) return methods;
+  return fmt::format("{} {}{}", methods, rule.path->text(), rule.path->is_prefix() ? "**" : "");
+}
+
+Fields CredentialFields(const Credential& credential) {
+  Fields fields;
+  fields.emplace_back("kind", KindText(credential.kind));
+  fields.emplace_back("header", credential.header);
+  AddText(fields, "username", credential.username);
+  fields.emplace_back("source.file", credential.file);
+  if (!credential.hosts.empty()) {
+    fields.emplace_back("hosts", fmt::format("[{}]", fmt::join(credential.hosts, ", ")));
+  }
+  return fields;
+}
+
+Fields DestinationFields(const Destination& destination) {
+  Fields fields;
+  fields.emplace_back("host", destination.host);
+  fields.emplace_back("ports", fmt::format("[{}]", fmt::join(destination.ports, ", ")));
+  AddText(fields, "credential", destination.credential);
+  AddText(fields, "grant", destination.grant);
+  if (destination.allow) {
+    std::vector<std::string> rules;
+    for (const AllowRule& rule : *destination.allow) rules.push_back(RuleText(rule));
+    fields.emplace_back("allow", fmt::format("[{}]", fmt::join(rules, ", ")));
+  }
+  AddLimits(fields, "", destination.limits);
+  return fields;
+}
+
+// What is this edge's own and read at its start only.
+Fields StartFields(const Policy& policy) {
+  Fields fields;
+  AddText(fields, "deployment", policy.deployment);
+  AddText(fields, "state", policy.state_dir);
+  if (policy.listeners.proxy) {
+    fields.emplace_back("listeners.proxy", policy.listeners.proxy->ToString());
+  }
+  if (policy.listeners.transparent) {
+    fields.emplace_back("listeners.transparent", policy.listeners.transparent->ToString());
+  }
+  if (policy.ca) {
+    fields.emplace_back("ca.certificate", policy.ca->certificate);
+    fields.emplace_back("ca.key", policy.ca->key);
+  }
+  AddText(fields, "audit.dir", policy.audit_dir);
+  return fields;
+}
+
+Fields LiveFields(const Policy& policy) {
+  Fields fields;
+  fields.emplace_back("posture", policy.posture == Posture::kBump ? "bump" : "deny-all");
+  fields.emplace_back("sessions.max_lifetime",
+                      fmt::format("{}s", policy.sessions.max_lifetime.count()));
+  fields.emplace_back("sessions.skew", fmt::format("{}s", policy.sessions.skew.count()));
+  if (!policy.resolver.upstream.empty()) {
+    fields.emplace_back("resolver.upstream", JoinTexts(policy.resolver.upstream));
+  }
+  for (const auto& [host, answers] : policy.resolver.hosts) {
+    fields.emplace_back("resolver.hosts." + host, JoinTexts(answers));
+  }
+  if (!policy.resolver.allow_private.empty()) {
+    fields.emplace_back("resolver.allow_private", JoinTexts(policy.resolver.allow_private));
+  }
+  AddText(fields, "upstream_trust", policy.upstream_trust);
+  AddLimits(fields, "", policy.limits);
+  return fields;
+}
+
+// The lines of a diff, the removed ones of a group before the others.
+std::vector<std::string> DiffFields(const Fields& from, const Fields& to,
+                                    const std::string& prefix) {
+  const std::map<std::string, std::string> old(from.begin(), from.end());
+  const std::map<std::string, std::string> wanted(to.begin(), to.end());
+  std::vector<std::string> lines;
+  for (const auto& [key, value] : from) {
+    if (!wanted.contains(key)) lines.push_back(fmt::format("- {}{}: {}", prefix, key, value));
+  }
+  for (const auto& [key, value] : to) {
+    const auto before = old.find(key);
+    if (before == old.end()) {
+      lines.push_back(fmt::format("+ {}{}: {}", prefix, key, value));
+    } else if (before->second != value) {
+      lines.push_back(fmt::format("~ {}{}: {} -> {}", prefix, key, before->second, value));
+    }
+  }
+  return lines;
+}
+
+void Append(std::vector<std::string>& lines, std::vector<std::string> more) {
+  lines.insert(lines.end(), std::make_move_iterator(more.begin()),
+               std::make_move_iterator(more.end()));
+}
+
+// Entries of a list that are known by their names; their order carries no meaning.
+template <class T>
+std::vector<std::string> DiffNamed(const std::vector<T>& from, const std::vector<T>& to,
+                                   const std::string& prefix, Fields (*fields_of)(const T&)) {
+  std::map<std::string, const T*> old;
+  std::set<std::string> wanted;
+  for (const T& entry : from) old.emplace(entry.name, &entry);
+  for (const T& entry : to) wanted.insert(entry.name);
+  std::vector<std::string> lines;
+  for (const T& entry : from) {
+    if (!wanted.contains(entry.name)) lines.push_back(fmt::format("- {}.{}", prefix, entry.name));
+  }
+  for (const T& entry : to) {
+    const auto before = old.find(entry.name);
+    if (before == old.end()) {
+      lines.push_back(fmt::format("+ {}.{}", prefix, entry.name));
+      continue;
+    }
+    Append(lines, DiffFields(fields_of(*before->second), fields_of(entry),
+                             fmt::format("{}.{}.", prefix, entry.name)));
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::vector<std::string> Diff(const Policy& from, const Policy& to) {
+  std::vector<std::string> lines = DiffFields(StartFields(from), StartFields(to), "");
+  Append(lines, DiffFields(LiveFields(from), LiveFields(to), ""));
+  Append(lines, DiffNamed(from.credentials, to.credentials, "credentials", CredentialFields));
+  Append(lines, DiffNamed(from.destinations, to.destinations, "destinations", DestinationFields));
+  return lines;
+}
+
+std::vector<std::string> RestartKeys(const Policy& running, const Policy& wanted) {
+  const Fields before = StartFields(running);
+  const Fields after = StartFields(wanted);
+  std::vector<std::string> keys;
+  const auto add_missing = [&](const Fields& these, const Fields& those) {
+    for (const auto& field : these) {
+      if (std::find(those.begin(), those.end(), field) != those.end()) continue;
+      if (std::find(keys.begin(), keys.end(), field.first) == keys.end()) {
+        keys.push_back(field.first);
+      }
+    }
+  };
+  add_missing(before, after);
+  add_missing(after, before);
+  return keys;
+}
+
+}  // namespace exeat::policy

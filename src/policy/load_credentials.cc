@@ -1,0 +1,169 @@
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include "fmt/format.h"
+#include "policy/sections.h"
+
+namespace exeat::policy {
+namespace {
+
+constexpr std::size_t kMaxUsernameBytes = 256;
+
+// Headers that frame the message, name its target or are exeat's and Envoy's own words: a
+// credential there would break the request or forge a fact.
+constexpr std::array<std::string_view, 16> kReservedHeaders = {
+    "host",         "connection", "content-length", "transfer-encoding",   "te",
+    "trailer",      "upgrade",    "keep-alive",     "proxy-authorization", "proxy-connection",
+    "x-request-id", "expect",     "x-deny-reason",  "forwarded",           "via",
+    "content-type"};
+constexpr std::array<std::string_view, 3> kReservedPrefixes = {"x-exeat-", "x-envoy-",
+                                                               "x-forwarded-"};
+
+bool IsLowerTokenChar(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
+
+std::string Lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+std::string HeaderObjection(const std::string& header) {
+  if (const std::string lower = Lower(header); lower != header) {
+    return fmt::format("write it in lower case: {}", Quoted(lower));
+  }
+  if (header.size() > 128 || !std::all_of(header.begin(), header.end(), IsLowerTokenChar)) {
+    return fmt::format("{} is not a header name", Quoted(header));
+  }
+  const bool reserved =
+      std::find(kReservedHeaders.begin(), kReservedHeaders.end(), header) !=
+          kReservedHeaders.end() ||
+      std::any_of(kReservedPrefixes.begin(), kReservedPrefixes.end(),
+                  [&](std::string_view prefix) { return header.starts_with(prefix); });
+  return reserved ? fmt::format("{} cannot carry a credential: it belongs to the message itself",
+                                Quoted(header))
+                  : std::string();
+}
+
+void ReadHeader(Reader& reader, const Located& at, Credential& credential) {
+  const auto header_at = reader.Get(at, "header");
+  if (credential.kind != CredentialKind::kHeader) {
+    if (header_at) reader.Add(*header_at, "stands only with kind: header");
+    return;
+  }
+  const auto required =
+      reader.Require(at, "header", "kind: header needs the name of the header, like x-api-key");
+  const auto header = required ? reader.Text(*required) : std::nullopt;
+  if (!header) return;
+  if (auto objection = HeaderObjection(*header); !objection.empty()) {
+    return reader.Add(*required, std::move(objection));
+  }
+  credential.header = *header;
+}
+
+void ReadUsername(Reader& reader, const Located& at, Credential& credential) {
+  const auto username_at = reader.Get(at, "username");
+  if (credential.kind != CredentialKind::kBasic) {
+    if (username_at) reader.Add(*username_at, "stands only with kind: basic");
+    return;
+  }
+  const auto required = reader.Require(at, "username", "kind: basic needs the user's name");
+  const auto username = required ? reader.Text(*required) : std::nullopt;
+  if (!username) return;
+  if (username->find(':') != std::string::npos) {
+    return reader.Add(*required, "must not hold ':': the password alone stands in the source file");
+  }
+  if (username->size() > kMaxUsernameBytes) {
+    return reader.Add(*required, fmt::format("is longer than {} bytes", kMaxUsernameBytes));
+  }
+  credential.username = *username;
+}
+
+void ReadSource(Reader& reader, const Located& at, Credential& credential) {
+  const auto source = reader.Require(at, "source", "where its value is kept: {file: PATH}");
+  if (!source || !reader.Map(*source, "credentials[].source")) return;
+  credential.line = source->line();
+  const auto file = reader.Get(*source, "file");
+  if (!file) {
+    if (!reader.HasLaterKey(*source, "credentials[].source")) {
+      reader.Require(*source, "file", "the path of the file that holds the value");
+    }
+    return;
+  }
+  credential.line = file->line();
+  credential.file = reader.FilePath(*file).value_or("");
+}
+
+void ReadHosts(Reader& reader, const Located& at, Credential& credential) {
+  const auto hosts = reader.Get(at, "hosts");
+  if (!hosts) return;
+  const auto items = reader.FilledList(*hosts, "list the hosts it may go to, or remove the key");
+  if (!items) return;
+  std::set<std::string> seen;
+  for (const Located& item : *items) {
+    const auto host = ReadHost(reader, item);
+    if (!host) continue;
+    if (!seen.insert(*host).second) {
+      reader.Add(item, fmt::format("{} stands twice: remove one", *host));
+      continue;
+    }
+    credential.hosts.push_back(*host);
+  }
+}
+
+// nullopt: no kind of this version, and the keys of another kind are not worth a look.
+std::optional<CredentialKind> ReadKind(Reader& reader, const Located& at) {
+  const auto kind_at = reader.Require(at, "kind", "header, bearer or basic");
+  if (!kind_at) return std::nullopt;
+  const auto kind = reader.OneOf(*kind_at, {"header", "bearer", "basic"},
+                                 {"aws_sigv4", "oauth2_client_credentials", "mtls", "gcp"});
+  if (kind == "header") return CredentialKind::kHeader;
+  if (kind == "bearer") return CredentialKind::kBearer;
+  if (kind == "basic") return CredentialKind::kBasic;
+  return std::nullopt;
+}
+
+Credential ReadCredential(Reader& reader, const Located& at) {
+  Credential credential;
+  if (!reader.Map(at, "credentials[]")) return credential;
+  credential.line = at.line();
+  const auto name = reader.Require(at, "name", "what destinations call it by");
+  if (name) credential.name = reader.Name(*name).value_or("");
+  const auto kind = ReadKind(reader, at);
+  if (!kind) return credential;
+  credential.kind = *kind;
+  ReadHeader(reader, at, credential);
+  ReadUsername(reader, at, credential);
+  ReadSource(reader, at, credential);
+  ReadHosts(reader, at, credential);
+  return credential;
+}
+
+}  // namespace
+
+void ReadCredentials(Reader& reader, const Located& root, Draft& draft) {
+  const auto at = reader.Get(root, "credentials");
+  const auto items = at ? reader.List(*at) : std::nullopt;
+  if (!items) return;
+  draft.credentials = *items;
+  std::map<std::string, int> first_lines;
+  for (const Located& item : *items) {
+    Credential credential = ReadCredential(reader, item);
+    const auto name = credential.name.empty() ? std::nullopt : reader.Get(item, "name");
+    if (name) {
+      const auto [first, inserted] = first_lines.emplace(credential.name, name->line());
+      if (!inserted) {
+        reader.Add(*name, fmt::format("{} is taken by the credential on line {}: names are unique",
+                                      credential.name, first->second));
+      }
+    }
+    draft.policy.credentials.push_back(std::move(credential));
+  }
+}
+
+}  // namespace exeat::policy

@@ -10,6 +10,8 @@
 // Source:   docs/adr/0008-resolver.md
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -28,7 +30,9 @@ namespace exeat::resolver {
 const std::vector<policy::Cidr>& DenySet();
 
 // Whether `address` may be dialled: outside the deny-set or inside `allow_private`, and in no case
-// one of `own` (the edge's listeners).
+// one of `own` (the edge's listeners), an unspecified address or a cloud's metadata service. An
+// address that embeds an IPv4 one (mapped, NAT64, 6to4, Teredo) must pass for both. An entry of
+// `own` with port 0 stands for every port; one on 0.0.0.0 or :: for every loopback address too.
 bool MayDial(const policy::IpAddress& address, std::uint16_t port,
              const std::vector<policy::Cidr>& allow_private,
              const std::vector<policy::SocketAddress>& own);
@@ -39,19 +43,30 @@ struct Addresses {
   bool operator==(const Addresses&) const = default;
 };
 
+struct LookupOptions {
+  std::chrono::milliseconds timeout{1000};  // of the first try; doubles with each
+  int tries = 2;                            // a server
+};
+
 class Resolver {
  public:
-  // Called with the new answer of a name whenever it changes, and once when first known.
+  // Called with the new answer of a name whenever it changes, and once when first known; a first
+  // lookup that fails is known to have no addresses.
   using Listener = std::function<void(const std::string& host, const Addresses& addresses)>;
 
+  // `clock` must outlive it.
   static base::StatusOr<std::unique_ptr<Resolver>> Start(Listener listener,
-                                                         const base::Clock& clock);
+                                                         const base::Clock& clock,
+                                                         LookupOptions options = {});
   virtual ~Resolver() = default;  // stops the thread
 
-  // Resolves the hosts of this policy from now on; names no longer in it are forgotten.
+  // Resolves the hosts of this policy from now on; names no longer in it are forgotten. Its
+  // listeners must hold the ports that are really bound: port 0 names none.
   virtual void Follow(policy::PolicyPtr policy) = 0;
   // The present answers.
   virtual std::map<std::string, Addresses> Current() const = 0;
+  // How many answers held an address of the deny-set, since the start.
+  virtual std::uint64_t DeniedAnswers() const { return 0; }
 };
 
 }  // namespace exeat::resolver

@@ -117,11 +117,9 @@ base::StatusOr<std::string> MakeCaCertificate(const PrivateKey& key, const CaFie
   return SignCertificate(tbs, key);
 }
 
-LeafTemplate::LeafTemplate(std::string_view issuer_name_der, std::string_view issuer_key_id,
-                           std::string_view leaf_spki_der)
-    : after_serial_(SignatureAlgorithm()), after_validity_(der::Sequence({})) {
+LeafTemplate::LeafTemplate(std::string_view issuer_name_der, std::string_view issuer_key_id)
+    : after_serial_(SignatureAlgorithm()) {
   after_serial_.append(issuer_name_der);
-  after_validity_.append(leaf_spki_der);
   const std::string server_auth = der::Oid({1, 3, 6, 1, 5, 5, 7, 3, 1});
   extensions_ = Extension(15, true, der::Tlv(der::kBitString, "\x07\x80")) +  // digitalSignature
                 Extension(37, false, der::Sequence({server_auth})) + AuthorityKeyId(issuer_key_id);
@@ -130,6 +128,7 @@ LeafTemplate::LeafTemplate(std::string_view issuer_name_der, std::string_view is
 std::string LeafTemplate::Tbs(const Fields& fields) const {
   using der::AppendHeader;
   using der::HeaderSize;
+  constexpr std::string_view kNoSubject("\x30\0", 2);
   static const std::string kSanId = der::Oid({2, 5, 29, 17}) + der::Boolean(true);
   const auto sized = [](std::size_t content) { return HeaderSize(content) + content; };
 
@@ -141,7 +140,8 @@ std::string LeafTemplate::Tbs(const Fields& fields) const {
   const std::size_t san = kSanId.size() + sized(san_value);
   const std::size_t all_extensions = extensions_.size() + sized(san);
   const std::size_t body = Version3().size() + 2 + kSerialBytes + after_serial_.size() +
-                           sized(validity) + after_validity_.size() + sized(sized(all_extensions));
+                           sized(validity) + kNoSubject.size() + fields.spki_der.size() +
+                           sized(sized(all_extensions));
   std::string tbs;
   tbs.reserve(sized(body));
   AppendHeader(tbs, der::kSequence, body);
@@ -150,7 +150,7 @@ std::string LeafTemplate::Tbs(const Fields& fields) const {
   tbs.append(reinterpret_cast<const char*>(fields.serial.data()), kSerialBytes);
   tbs.append(after_serial_);
   AppendHeader(tbs, der::kSequence, validity);
-  tbs.append(not_before).append(not_after).append(after_validity_);
+  tbs.append(not_before).append(not_after).append(kNoSubject).append(fields.spki_der);
   AppendHeader(tbs, der::Constructed(3), sized(all_extensions));
   AppendHeader(tbs, der::kSequence, all_extensions);
   tbs.append(extensions_);

@@ -45,26 +45,24 @@ base::StatusOr<std::string> MakeCaCertificate(const PrivateKey& key, const CaFie
 // The key identifier of RFC 7093 section 2, method 1: the first 160 bits of SHA-256 of the point.
 std::string KeyIdOfSpki(std::string_view spki_der);
 
-// A TBSCertificate built once for an issuer and a leaf key; serial, validity and name are patched
-// in.
+// A TBSCertificate built once for an issuer; what differs from leaf to leaf is patched in.
 class LeafTemplate {
  public:
   struct Fields {
     std::span<const std::uint8_t, kSerialBytes> serial;  // the first byte from 1 to 127
     base::UnixSeconds not_before = 0;
     base::UnixSeconds not_after = 0;
+    std::string_view spki_der;
     std::string_view dns_name;  // A-labels
   };
 
-  LeafTemplate(std::string_view issuer_name_der, std::string_view issuer_key_id,
-               std::string_view leaf_spki_der);
+  LeafTemplate(std::string_view issuer_name_der, std::string_view issuer_key_id);
 
   std::string Tbs(const Fields& fields) const;
 
  private:
-  std::string after_serial_;    // signature algorithm, issuer
-  std::string after_validity_;  // empty subject, key
-  std::string extensions_;      // all but the name
+  std::string after_serial_;  // signature algorithm, issuer
+  std::string extensions_;    // all but the name
 };
 
 // The certificate for a TBSCertificate, as DER.

@@ -34,11 +34,12 @@ Ca MakeCa(base::UnixSeconds not_after = kNow + 315'360'000) {
 std::string Leaf(const Ca& ca, std::string_view name, base::UnixSeconds not_before = kNow - 300,
                  base::UnixSeconds not_after = kNow + 86400) {
   const auto leaf_key = PrivateKey::Generate();
-  const LeafTemplate leaf_template(ca.facts.subject_der, ca.facts.key_id, *leaf_key->SpkiDer());
+  const LeafTemplate leaf_template(ca.facts.subject_der, ca.facts.key_id);
+  const std::string spki = *leaf_key->SpkiDer();
   std::array<std::uint8_t, kSerialBytes> serial;
   serial.fill(0x5a);
   const auto der =
-      SignCertificate(leaf_template.Tbs({serial, not_before, not_after, name}), ca.key);
+      SignCertificate(leaf_template.Tbs({serial, not_before, not_after, spki, name}), ca.key);
   EXPECT_THAT(der, base::IsOk());
   return PemEncode(kCertificateLabel, *der);
 }

@@ -42,6 +42,13 @@ TEST_F(VerifierTest, GivesTheClaimsOfAGoodTokenEachTime) {
   }
 }
 
+TEST_F(VerifierTest, RemembersATokenInsteadOfReadingItAgain) {
+  const std::string token = forge_.Sign(claims_);
+  EXPECT_EQ(verifier_->Verify(token, kNow).claims, verifier_->Verify(token, kNow).claims);
+  const auto forgetful = Make(0);
+  EXPECT_NE(forgetful->Verify(token, kNow).claims, forgetful->Verify(token, kNow).claims);
+}
+
 TEST_F(VerifierTest, CallsAnEmptyTokenMissing) { EXPECT_EQ(Judge(""), Rejection::kMissing); }
 
 TEST_F(VerifierTest, RejectsAtTheExactSecondOfExpPlusSkewAlsoWhenRemembered) {

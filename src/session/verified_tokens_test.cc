@@ -1,0 +1,63 @@
+#include "session/verified_tokens.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace exeat::session {
+namespace {
+
+crypto::Sha256Digest Token(int number) { return crypto::Sha256(std::to_string(number)); }
+
+std::shared_ptr<const Claims> ClaimsOf(int number) {
+  auto claims = std::make_shared<Claims>();
+  claims->jti = std::to_string(number);
+  return claims;
+}
+
+TEST(VerifiedTokens, FindsWhatWasRememberedAndNothingElse) {
+  VerifiedTokens tokens(1000);
+  const auto claims = ClaimsOf(1);
+  tokens.Insert(Token(1), claims, 0);
+  EXPECT_EQ(tokens.Find(Token(1)), claims);
+  EXPECT_EQ(tokens.Find(Token(2)), nullptr);
+}
+
+TEST(VerifiedTokens, ForgetsEverythingAtARestart) {
+  VerifiedTokens tokens(1000);
+  for (int i = 0; i < 200; ++i) tokens.Insert(Token(i), ClaimsOf(i), 0);
+  tokens.Restart(1);
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(tokens.Find(Token(i)), nullptr);
+}
+
+TEST(VerifiedTokens, TakesNothingVerifiedInAnEarlierEpoch) {
+  VerifiedTokens tokens(1000);
+  tokens.Restart(2);
+  tokens.Insert(Token(1), ClaimsOf(1), 1);
+  EXPECT_EQ(tokens.Find(Token(1)), nullptr);
+  tokens.Insert(Token(1), ClaimsOf(1), 2);
+  EXPECT_NE(tokens.Find(Token(1)), nullptr);
+}
+
+TEST(VerifiedTokens, StaysBoundedAndKeepsWhatIsInUse) {
+  constexpr int kCapacity = 1280;
+  VerifiedTokens tokens(kCapacity);
+  tokens.Insert(Token(-1), ClaimsOf(-1), 0);
+  for (int i = 0; i < 20 * kCapacity; ++i) {
+    tokens.Insert(Token(i), ClaimsOf(i), 0);
+    EXPECT_NE(tokens.Find(Token(-1)), nullptr) << i;
+  }
+  int held = 0;
+  for (int i = 0; i < 20 * kCapacity; ++i) held += tokens.Find(Token(i)) != nullptr ? 1 : 0;
+  EXPECT_LE(held, kCapacity);
+  EXPECT_GE(held, kCapacity / 4);
+}
+
+TEST(VerifiedTokens, RemembersNothingWithoutCapacity) {
+  VerifiedTokens tokens(0);
+  tokens.Insert(Token(1), ClaimsOf(1), 0);
+  EXPECT_EQ(tokens.Find(Token(1)), nullptr);
+}
+
+}  // namespace
+}  // namespace exeat::session

@@ -1,4 +1,5 @@
-#include <algorithm>
+#include <array>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -78,7 +79,11 @@ Fields DestinationFields(const Destination& destination) {
   return fields;
 }
 
-// What is this edge's own and read at its start only.
+constexpr std::array<std::string_view, 7> kStartKeys = {
+    "deployment",     "state",  "listeners.proxy", "listeners.transparent",
+    "ca.certificate", "ca.key", "audit.dir"};
+
+// What is this edge's own and read at its start only: the keys of kStartKeys.
 Fields StartFields(const Policy& policy) {
   Fields fields;
   AddText(fields, "deployment", policy.deployment);
@@ -179,17 +184,15 @@ std::vector<std::string> Diff(const Policy& from, const Policy& to) {
 std::vector<std::string> RestartKeys(const Policy& running, const Policy& wanted) {
   const Fields before = StartFields(running);
   const Fields after = StartFields(wanted);
+  const std::map<std::string, std::string> old(before.begin(), before.end());
+  const std::map<std::string, std::string> fresh(after.begin(), after.end());
   std::vector<std::string> keys;
-  const auto add_missing = [&](const Fields& these, const Fields& those) {
-    for (const auto& field : these) {
-      if (std::find(those.begin(), those.end(), field) != those.end()) continue;
-      if (std::find(keys.begin(), keys.end(), field.first) == keys.end()) {
-        keys.push_back(field.first);
-      }
-    }
-  };
-  add_missing(before, after);
-  add_missing(after, before);
+  for (const std::string_view name : kStartKeys) {
+    const std::string key(name);
+    const bool was = old.contains(key);
+    const bool is = fresh.contains(key);
+    if (was != is || (was && old.at(key) != fresh.at(key))) keys.push_back(key);
+  }
   return keys;
 }
 

@@ -84,12 +84,12 @@ def test_one_source_cannot_take_all_new_names(edge):
             refused += 1
             if refused > 3:
                 break
-    leaves = edge.metric("exeat_leaves")
+    leaves = edge.metric("exeat_leaves_cached")
     assert refused > 0 or leaves <= 5000
     assert handshake(edge, "api.example.test", ("127.0.201.1", 0)) is not None
 
 
 def test_idle_leaves_do_not_pile_up_beyond_the_cap(edge):
-    count = wait_for(lambda: edge.metric("exeat_leaves") or edge.metric("exeat_leaf_cache"),
+    count = wait_for(lambda: edge.metric("exeat_leaves_cached"),
                      "a gauge of leaves")
     assert count <= NAMES

@@ -59,7 +59,7 @@ class CliError(AssertionError):
 
 
 class Edge:
-    def __init__(self, directory, settings, start=True):
+    def __init__(self, directory, settings, start=True, user=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.state = self.directory / "state"
@@ -68,6 +68,8 @@ class Edge:
         self.process = None
         self.proxy = self.transparent = self.operator = None
         self._ca = None
+        # Who runs the edge and its command line: None is whoever runs the tests.
+        self.identity = {} if user is None else {"user": user, "group": user, "extra_groups": []}
         self.write_policy()
         if start:
             self.start()
@@ -87,7 +89,8 @@ class Edge:
         self._lines = []
         with open(self.directory / "stderr.log", "ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log,
-                                            cwd=self.directory, text=True, env=CLEAN)
+                                            cwd=self.directory, text=True, env=CLEAN,
+                                            **self.identity)
         threading.Thread(target=self._read, args=(self.process.stdout, self._lines),
                          daemon=True).start()
         if wait:
@@ -161,7 +164,8 @@ class Edge:
         if state:
             command += ["--state", str(self.state)]
         return subprocess.run([*command, *after], capture_output=True, text=True,
-                              timeout=timeout_s, env=options.pop("env", CLEAN), **options)
+                              timeout=timeout_s, env=options.pop("env", CLEAN),
+                              **self.identity, **options)
 
     def cli(self, *arguments, **options):
         """The JSON that a successful command printed: one value, or a list of its lines."""

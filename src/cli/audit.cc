@@ -1,0 +1,156 @@
+// exeat audit tail | verify | export.
+#include <algorithm>
+#include <memory>
+#include <ostream>
+
+#include "audit/log.h"
+#include "cli/commands.h"
+#include "cli/edge_client.h"
+#include "cli/find_edge.h"
+#include "cli/render.h"
+#include "fmt/format.h"
+#include "nlohmann/json.hpp"
+
+namespace exeat::cli {
+namespace {
+
+struct Options {
+  std::string directory;
+  std::string head;
+  std::uint64_t from_seq = 1;
+  std::uint64_t lines = 10;
+  bool follow = false;
+};
+
+// --dir; else where the running edge says; else the usual place under the state.
+base::StatusOr<std::string> Directory(const Context& context, const Options& options) {
+  if (!options.directory.empty()) return options.directory;
+  ASSIGN_OR_RETURN(const std::string state, FindState(context.state, {}));
+  base::StatusOr<EdgeClient> edge = EdgeClient::ConnectState(state);
+  ops::v1::EdgeStatus status;
+  if (edge.ok() && edge->Call(&Stub::GetStatus, {}, &status).ok() && !status.audit_dir().empty()) {
+    return status.audit_dir();
+  }
+  return state + "/audit";
+}
+
+std::string Member(const nlohmann::json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return "";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+// One record on one line for people; a record that is not what we know stays as it is.
+std::string Brief(const std::string& line) {
+  const nlohmann::json record = nlohmann::json::parse(line, nullptr, false);
+  if (!record.is_object()) return line;
+  const nlohmann::json ours =
+      record.value("/unmapped/exeat"_json_pointer, nlohmann::json::object());
+  const nlohmann::json request = record.value("http_request", nlohmann::json::object());
+  std::string text = fmt::format("{:>6}  {}", Member(ours, "seq"), Member(record, "time_dt"));
+  for (const std::string& word :
+       {Member(ours, "activity"), Member(ours, "phase"), Member(record, "action"),
+        Member(ours, "reason"), Member(request, "http_method"),
+        Member(request.value("url", nlohmann::json::object()), "hostname"),
+        Member(request.value("url", nlohmann::json::object()), "path"),
+        Member(ours, "sid").empty() ? "" : "sid=" + Member(ours, "sid")}) {
+    if (!word.empty()) text += "  " + word;
+  }
+  return text;
+}
+
+int Tail(Context& context, const Options& options) {
+  base::StatusOr<EdgeClient> edge = EdgeClient::Connect(context);
+  if (!edge.ok()) return Fail(context, edge.status());
+  ops::v1::EdgeStatus status;
+  const base::Status asked = edge->Call(&Stub::GetStatus, {}, &status);
+  if (!asked.ok()) return Fail(context, asked);
+  ops::v1::TailAuditRequest request;
+  request.set_follow(options.follow);
+  request.set_from_seq(status.audit_seq() > options.lines ? status.audit_seq() - options.lines + 1
+                                                          : 1);
+  const base::Status ended = edge->TailAudit(request, [&context](const std::string& line) {
+    context.out << (context.json ? line : Brief(line)) << "\n";
+    context.out.flush();
+    return context.out.good();
+  });
+  return ended.ok() ? kDone : Fail(context, ended);
+}
+
+int Verify(Context& context, const Options& options) {
+  const base::StatusOr<std::string> directory = Directory(context, options);
+  if (!directory.ok()) return Fail(context, directory.status());
+  const base::StatusOr<audit::Verdict> verdict = audit::Verify(*directory, options.head);
+  if (!verdict.ok()) return Fail(context, verdict.status());
+  if (context.json) {
+    context.out << JsonLine({{"intact", verdict->intact},
+                             {"records", verdict->records},
+                             {"first_bad_line", verdict->first_bad_line},
+                             {"problem", verdict->problem},
+                             {"head", verdict->head},
+                             {"directory", *directory}});
+  } else if (verdict->intact) {
+    context.out << "intact: " << verdict->records << " records, head " << verdict->head << "\n";
+  } else {
+    context.out << "broken at line " << verdict->first_bad_line << ": " << verdict->problem << "\n"
+                << verdict->records << " records before it are intact\n";
+  }
+  return verdict->intact ? kDone : kFailed;
+}
+
+int Export(Context& context, const Options& options) {
+  const base::StatusOr<std::string> directory = Directory(context, options);
+  if (!directory.ok()) return Fail(context, directory.status());
+  const base::Status exported =
+      audit::Export(*directory, options.from_seq,
+                    [&context](std::string_view line) { context.out << line << "\n"; });
+  context.out.flush();
+  if (!exported.ok()) return Fail(context, exported);
+  if (context.out.good()) return kDone;
+  return Fail(context, base::MakeStatus(base::StatusCode::kUnavailable,
+                                        "standard output could not be written"));
+}
+
+void AddDirectory(CLI::App& command, Options& options) {
+  command
+      .add_option("--dir", options.directory,
+                  "The log's directory (else the running edge's, else STATE/audit)")
+      ->type_name("DIR");
+}
+
+}  // namespace
+
+void AddAudit(CLI::App& root, Context& context) {
+  CLI::App& group = AddGroup(
+      root, {"audit", "Read and verify the audit log", "exeat audit tail -f\nexeat audit verify"});
+  const auto tail = std::make_shared<Options>();
+  CLI::App& tail_command =
+      AddCommand(group, context,
+                 {"tail", "Print the last records of the running edge",
+                  "exeat audit tail\nexeat audit tail -f --json | jq .unmapped.exeat"},
+                 [&context, tail] { return Tail(context, *tail); });
+  tail_command.add_flag("-f,--follow", tail->follow, "Go on with new records until interrupted");
+  tail_command.add_option("-n,--lines", tail->lines, "How many")->capture_default_str();
+
+  const auto verify = std::make_shared<Options>();
+  CLI::App& verify_command = AddCommand(
+      group, context,
+      {"verify", "Find the first changed, missing or reordered record; needs no running edge",
+       "exeat audit verify --dir ./state/audit"},
+      [&context, verify] { return Verify(context, *verify); });
+  AddDirectory(verify_command, *verify);
+  verify_command.add_option("--head", verify->head, "The head it must end in: shows a lost tail")
+      ->type_name("HEX");
+
+  const auto all = std::make_shared<Options>();
+  CLI::App& export_command = AddCommand(group, context,
+                                        {"export", "Print every record as JSON lines, oldest first",
+                                         "exeat audit export > audit.jsonl"},
+                                        [&context, all] { return Export(context, *all); });
+  AddDirectory(export_command, *all);
+  export_command.add_option("--from", all->from_seq, "The first record's number")
+      ->type_name("SEQ")
+      ->capture_default_str();
+}
+
+}  // namespace exeat::cli

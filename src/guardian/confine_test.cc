@@ -1,0 +1,197 @@
+#include "guardian/confine.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <functional>
+
+#include "base/testing/status_matchers.h"
+#include "gtest/gtest.h"
+#include "guardian/landlock.h"
+#include "guardian/testing/stand_in.h"
+#include "guardian/testing/temp_directory.h"
+
+namespace exeat::guardian {
+namespace {
+
+using base::IsOk;
+using base::StatusCode;
+using base::StatusIs;
+using base::StatusSays;
+
+// What `body` returns, run in a child; the confinement of a process cannot be taken back.
+int InChild(const std::function<int()>& body) {
+  const pid_t pid = fork();
+  if (pid == 0) _exit(body());
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+int BecomeNobody() {
+  if (geteuid() != 0) return 0;
+  return setgroups(0, nullptr) == 0 && setgid(kNobody) == 0 && setuid(kNobody) == 0 ? 0 : 200;
+}
+
+int OpenError(const std::string& path, int mode) {
+  const base::UniqueFd fd(open(path.c_str(), mode | O_CLOEXEC, 0600));
+  return fd.valid() ? 0 : errno;
+}
+
+class Confine : public ::testing::Test {
+ protected:
+  Confine() {
+    std::ofstream(directory_ / "secret") << "the key";
+    chmod((directory_ / "secret").c_str(), 0644);
+    EXPECT_THAT(PrepareRunDirectory(directory_ / "run", kNobody, kNobody), IsOk());
+    request_.binary = OwnExecutable();
+    request_.run_directory = directory_ / "run";
+  }
+  // As an ordinary user: confined, then `body`.
+  int Confined(const std::function<int()>& body) {
+    return InChild([&] {
+      if (BecomeNobody() != 0) return 200;
+      const auto confinement = Confinement::Prepare(request_);
+      if (!confinement.ok()) return 201;
+      if (confinement->Apply()) return 202;
+      return body();
+    });
+  }
+  TempDirectory directory_;
+  ConfinementRequest request_;
+};
+
+TEST_F(Confine, AnOrdinaryUsersEnvoyCannotReadStateByLandlockAlone) {
+  if (LandlockAbi() == 0) GTEST_SKIP() << "NO LANDLOCK in this kernel";
+  ASSERT_EQ(InChild([&] { return BecomeNobody() + OpenError(directory_ / "secret", O_RDONLY); }), 0)
+      << "unconfined it can: the test shows Landlock and nothing else";
+  EXPECT_EQ(Confined([&] { return OpenError(directory_ / "secret", O_RDONLY); }), EACCES);
+  EXPECT_EQ(Confined([&] { return OpenError("/etc/passwd", O_RDONLY); }), EACCES);
+  EXPECT_EQ(Confined([&] { return OpenError("/tmp", O_RDONLY); }), EACCES);
+}
+
+TEST_F(Confine, TheRunDirectoryIsTheWorkingDirectoryAndWritable) {
+  EXPECT_EQ(Confined([&] { return OpenError("mine", O_CREAT | O_RDWR | O_TRUNC); }), 0);
+  EXPECT_EQ(Confined([&] { return OpenError(directory_ / "run" + "/mine", O_RDONLY); }), 0);
+  EXPECT_EQ(Confined([&] { return unlink("mine") == 0 ? 0 : errno; }), 0);
+}
+
+TEST_F(Confine, WhatEnvoyNeedsOfTheSystemStaysOpen) {
+  EXPECT_EQ(Confined([&] { return OpenError("/proc/self/status", O_RDONLY); }), 0);
+  EXPECT_EQ(Confined([&] { return OpenError("/dev/urandom", O_RDONLY); }), 0);
+  EXPECT_EQ(Confined([&] { return OpenError("/dev/null", O_RDWR); }), 0);
+  EXPECT_EQ(Confined([&] { return OpenError(request_.binary, O_RDONLY); }), 0);
+}
+
+TEST_F(Confine, NothingInTheRunDirectoryCanBeExecuted) {
+  if (LandlockAbi() == 0) GTEST_SKIP() << "NO LANDLOCK in this kernel";
+  EXPECT_EQ(Confined([&] {
+              base::UniqueFd script(open("run-me", O_CREAT | O_WRONLY | O_CLOEXEC, 0700));
+              script.Reset();
+              execl("./run-me", "run-me", nullptr);
+              return errno;
+            }),
+            EACCES);
+}
+
+TEST_F(Confine, RootGivesUpUidGroupsAndCapabilitiesForGood) {
+  if (!CanChangeUid()) GTEST_SKIP() << "NOT ROOT: the change of uid is not tested";
+  EXPECT_EQ(InChild([&] {
+              const auto confinement = Confinement::Prepare(request_);
+              if (!confinement.ok() || confinement->Apply()) return 201;
+              if (getuid() != kNobody || getgid() != kNobody || getgroups(0, nullptr) != 0)
+                return 1;
+              if (setuid(0) == 0 || CanChangeUid()) return 2;
+              return OpenError(directory_ / "secret", O_RDONLY) == EACCES ? 0 : 3;
+            }),
+            0);
+}
+
+TEST_F(Confine, ARunDirectoryThatEnvoyMayNotUseIsAFailure) {
+  if (!CanChangeUid()) GTEST_SKIP() << "NOT ROOT: no directory is another user's";
+  ASSERT_EQ(mkdir((directory_ / "roots").c_str(), 0700), 0);
+  request_.run_directory = directory_ / "roots";
+  EXPECT_EQ(InChild([&] {
+              const auto confinement = Confinement::Prepare(request_);
+              if (!confinement.ok()) return 201;
+              const auto failure = confinement->Apply();
+              return failure && failure->step == ChildStep::kRunDirectory ? failure->error_number
+                                                                          : 202;
+            }),
+            EACCES);
+}
+
+TEST_F(Confine, UidZeroIsRefused) {
+  if (!CanChangeUid()) GTEST_SKIP() << "NOT ROOT: the uid is not used";
+  request_.uid = 0;
+  EXPECT_THAT(Confinement::Prepare(request_), StatusIs(StatusCode::kFailedPrecondition));
+  request_.uid = kNobody;
+  request_.gid = 0;
+  EXPECT_THAT(Confinement::Prepare(request_), StatusIs(StatusCode::kFailedPrecondition));
+}
+
+TEST_F(Confine, SaysWhatKeepsEnvoyIn) {
+  const auto confinement = Confinement::Prepare(request_);
+  ASSERT_THAT(confinement, IsOk());
+  if (CanChangeUid()) {
+    EXPECT_NE(confinement->description().find("uid 65534"), std::string::npos);
+  }
+  if (LandlockAbi() > 0) {
+    EXPECT_NE(confinement->description().find("Landlock ABI"), std::string::npos);
+  }
+}
+
+TEST_F(Confine, NamesTheBinaryOrRunDirectoryThatIsNotThere) {
+  request_.binary = "/nonexistent/envoy";
+  EXPECT_THAT(Confinement::Prepare(request_),
+              StatusSays(StatusCode::kNotFound, "/nonexistent/envoy"));
+  request_.binary = "relative/envoy";
+  EXPECT_THAT(Confinement::Prepare(request_),
+              StatusSays(StatusCode::kFailedPrecondition, "absolute"));
+}
+
+TEST_F(Confine, PreparingARunDirectoryClosesItToOthersAndTakesOneThatIsThere) {
+  const std::string run = directory_ / "run";
+  chmod(run.c_str(), 0755);
+  EXPECT_THAT(PrepareRunDirectory(run, kNobody, kNobody), IsOk());
+  struct stat info{};
+  ASSERT_EQ(stat(run.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0700U);
+  EXPECT_EQ(info.st_uid, CanChangeUid() ? kNobody : geteuid());
+}
+
+TEST_F(Confine, PreparingARunDirectoryFollowsNoLinkAndTakesNoThirdUsers) {
+  ASSERT_EQ(symlink("/etc", (directory_ / "link").c_str()), 0);
+  EXPECT_THAT(PrepareRunDirectory(directory_ / "link", kNobody, kNobody),
+              StatusIs(StatusCode::kFailedPrecondition));
+  std::ofstream(directory_ / "file") << "";
+  EXPECT_THAT(PrepareRunDirectory(directory_ / "file", kNobody, kNobody),
+              StatusIs(StatusCode::kFailedPrecondition));
+  if (!CanChangeUid()) return;
+  ASSERT_EQ(mkdir((directory_ / "third").c_str(), 0700), 0);
+  ASSERT_EQ(chown((directory_ / "third").c_str(), 12345, 12345), 0);
+  EXPECT_THAT(PrepareRunDirectory(directory_ / "third", kNobody, kNobody),
+              StatusSays(StatusCode::kFailedPrecondition, "uid 12345"));
+}
+
+TEST(Landlock, EveryAbiUpToThisKernelsMakesARuleset) {
+  const int abi = LandlockAbi();
+  if (abi == 0) GTEST_SKIP() << "NO LANDLOCK in this kernel";
+  for (int one = 1; one <= std::min(abi, 7); ++one) {
+    EXPECT_THAT(MakeLandlockRuleset(one, {{"/proc", LandlockAccess::kRead, true},
+                                          {"/dev/null", LandlockAccess::kDevice, true},
+                                          {"/nonexistent", LandlockAccess::kRead, false}}),
+                IsOk())
+        << one;
+  }
+  EXPECT_THAT(MakeLandlockRuleset(abi, {{"/nonexistent", LandlockAccess::kRead, true}}),
+              StatusSays(StatusCode::kNotFound, "/nonexistent"));
+}
+
+}  // namespace
+}  // namespace exeat::guardian

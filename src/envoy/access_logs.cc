@@ -1,5 +1,7 @@
 #include "envoy/access_logs.h"
 
+#include <utility>
+
 #include "envoy/names.h"
 
 namespace exeat::envoy {
@@ -25,10 +27,21 @@ Json HttpAccessLog(const char* leg) {
                   {"additional_response_headers_to_log", Json::array({kDenyReasonHeader})}})});
 }
 
+// A listener logs every connection it accepts; only those that found no chain, or whose first bytes
+// were no ClientHello, have no entry of the HTTP log.
 Json ConnectionAccessLog(const char* leg) {
-  return Json::array({Extension("envoy.access_loggers.tcp_grpc",
-                                "envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig",
-                                {{"common_config", Common(kConnectionLogName, leg)}})});
+  const Json no_chain = {{"response_flag_filter", {{"flags", Json::array({"NR"})}}}};
+  const Json not_tls = {{"metadata_filter",
+                         {{"matcher",
+                           {{"filter", "envoy.filters.listener.tls_inspector"},
+                            {"path", Path({"failure_reason"})},
+                            {"value", Json::object({{"present_match", true}})}}},
+                          {"match_if_key_not_found", false}}}};
+  Json log = Extension("envoy.access_loggers.tcp_grpc",
+                       "envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig",
+                       {{"common_config", Common(kConnectionLogName, leg)}});
+  log["filter"] = {{"or_filter", {{"filters", Json::array({no_chain, not_tls})}}}};
+  return Json::array({std::move(log)});
 }
 
 }  // namespace exeat::envoy

@@ -83,6 +83,8 @@ std::string BuildBootstrap(const BootstrapInputs& inputs) {
       {"bootstrap_extensions", Json::array({internal_listener})},
       {"dynamic_resources",
        {{"ads_config", AdsConfig()}, {"lds_config", FromAds()}, {"cds_config", FromAds()}}},
+      // Some 150 counters a destination exist only once it is used.
+      {"deferred_stat_options", Json::object({{"enable_deferred_creation_stats", true}})},
       {"overload_manager", Overload(inputs.max_connections)},
       {"static_resources",
        {{"clusters", Json::array({ControlCluster(inputs.control_socket), BumpCluster()})}}}};

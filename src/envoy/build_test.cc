@@ -3,24 +3,160 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "envoy/json.h"
+#include "envoy/routes.h"
+#include "envoy/testing/inlined.h"
 #include "envoy/testing/small_policy.h"
+#include "envoy/testing/typing.h"
 
 namespace exeat::envoy {
 namespace {
 
-const Typing& Types() {
-  static const auto& typing = *new std::unique_ptr<Typing>(*Typing::Embedded());
-  return *typing;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Types;
+
+constexpr char kGoldenDirectory[] = "src/envoy/testdata/";
+
+std::vector<Resource> Built(const Inputs& inputs = testing::SmallInputs()) {
+  auto resources = BuildStatic(inputs, Types());
+  EXPECT_TRUE(resources.ok()) << resources.status();
+  return resources.ok() ? *std::move(resources) : std::vector<Resource>();
+}
+
+std::vector<std::string> Names(const std::vector<Resource>& resources, const char* type_url) {
+  std::vector<std::string> names;
+  for (const Resource& resource : resources) {
+    if (resource.type_url == type_url) names.push_back(resource.name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// EXEAT_UPDATE_GOLDEN=1 writes the files anew; read the difference before committing it.
+void ExpectGolden(const std::string& file, const std::string& content) {
+  const std::string path = kGoldenDirectory + file;
+  if (std::getenv("EXEAT_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << content << "\n";
+  std::ifstream stream(path);
+  const std::string expected(std::istreambuf_iterator<char>(stream), {});
+  EXPECT_EQ(expected, content + "\n") << path << " differs; see EXEAT_UPDATE_GOLDEN";
 }
 
 TEST(BuildStatic, TypesEveryResourceByTheBinarysOwnDescriptors) {
-  const auto resources = BuildStatic(testing::SmallInputs(), Types());
-  ASSERT_TRUE(resources.ok()) << resources.status();
-  EXPECT_GT(resources->size(), 12u);
-  for (const Resource& resource : *resources) {
-    EXPECT_FALSE(resource.value.empty()) << resource.name;
+  for (const Resource& resource : Built()) {
     EXPECT_EQ(resource.version.size(), 16u) << resource.name;
+    const auto back = Types().ToJson(resource.type_url, resource.value);
+    ASSERT_TRUE(back.ok()) << resource.name;
+    EXPECT_EQ((*back)["name"], resource.name);
   }
+}
+
+TEST(BuildStatic, GivesTheSameVersionsForTheSamePolicy) {
+  const auto first = Built();
+  const auto second = Built();
+  ASSERT_EQ(first.size(), second.size());
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(first[i].version, second[i].version) << first[i].name;
+  }
+}
+
+TEST(BuildStatic, ChangesNoListenerChainWhenADestinationIsAdded) {
+  policy::Policy wider = testing::SmallPolicy();
+  wider.destinations.push_back({.name = "new", .host = "new.test", .ports = {443}});
+  auto before = testing::BodiesOf(Built(), kListenerType);
+  auto after = testing::BodiesOf(Built(testing::SmallInputs(wider)), kListenerType);
+  for (auto& [name, body] : before) {
+    EXPECT_EQ(body["filter_chains"], after[name]["filter_chains"]) << name;
+  }
+  EXPECT_NE(before["bump"], after["bump"]);
+}
+
+TEST(BuildStatic, LeavesTheBucketsAloneWhenAnUnlimitedDestinationIsAdded) {
+  policy::Policy wider = testing::SmallPolicy();
+  wider.destinations.push_back({.name = "new", .host = "new.test", .ports = {443}});
+  const auto before = testing::BodiesOf(Built(), kExtensionType);
+  const auto after = testing::BodiesOf(Built(testing::SmallInputs(wider)), kExtensionType);
+  EXPECT_EQ(before.at("ratelimit"), after.at("ratelimit"));
+}
+
+TEST(BuildStatic, OpensNoListenerThatThePolicyDoesNotName) {
+  policy::Policy policy = testing::SmallPolicy();
+  policy.listeners.transparent.reset();
+  EXPECT_THAT(Names(Built(testing::SmallInputs(policy)), kListenerType),
+              ElementsAre("bump", "explicit"));
+  policy.listeners.proxy.reset();
+  EXPECT_THAT(Names(Built(testing::SmallInputs(policy)), kListenerType), ElementsAre());
+}
+
+TEST(BuildStatic, ListsNothingWhenThePostureIsDenyAll) {
+  policy::Policy policy = testing::SmallPolicy();
+  policy.posture = policy::Posture::kDenyAll;
+  const auto resources = Built(testing::SmallInputs(policy));
+  EXPECT_THAT(Names(resources, kClusterType), ElementsAre());
+  for (const Resource& resource : resources) {
+    if (resource.name == kRateLimitFilter) continue;
+    EXPECT_THAT(resource.body.dump(), Not(HasSubstr("api.anthropic.test"))) << resource.name;
+  }
+}
+
+TEST(BuildStatic, RefusesWhatItCannotProve) {
+  const auto code = [](const Inputs& inputs) {
+    return BuildStatic(inputs, Types()).status().code();
+  };
+  Inputs inputs = testing::SmallInputs();
+  inputs.jwks.clear();
+  EXPECT_EQ(code(inputs), absl::StatusCode::kInvalidArgument);
+  inputs = testing::SmallInputs();
+  inputs.trust_pem = "nothing";
+  EXPECT_EQ(code(inputs), absl::StatusCode::kInvalidArgument);
+  inputs = testing::SmallInputs();
+  inputs.session_issuer.clear();
+  EXPECT_EQ(code(inputs), absl::StatusCode::kInvalidArgument);
+  policy::Policy policy = testing::SmallPolicy();
+  policy.destinations[0].credential = "absent";
+  EXPECT_EQ(code(testing::SmallInputs(policy)), absl::StatusCode::kInvalidArgument);
+  policy = testing::SmallPolicy();
+  policy.destinations[1].host = policy.destinations[0].host;
+  EXPECT_EQ(code(testing::SmallInputs(policy)), absl::StatusCode::kInvalidArgument);
+  inputs = testing::SmallInputs();
+  inputs.policy = nullptr;
+  EXPECT_EQ(code(inputs), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(BuildStatic, StripsEveryCredentialHeaderThePolicyKnows) {
+  policy::Policy policy = testing::SmallPolicy();
+  policy.credentials[0].header = "x-odd-key";
+  const Json routes = testing::BodiesOf(Built(testing::SmallInputs(policy)), kRouteType)["bump"];
+  for (const char* direction : {"request_headers_to_remove", "response_headers_to_remove"}) {
+    EXPECT_THAT(routes[direction].get<std::vector<std::string>>(),
+                ::testing::IsSupersetOf({"x-odd-key", "authorization", "x-api-key"}));
+  }
+}
+
+TEST(Golden, HoldsEveryKindOfResource) {
+  const auto resources = Built();
+  for (const char* type : {kListenerType, kRouteType, kExtensionType}) {
+    for (const auto& [name, body] : testing::BodiesOf(resources, type)) {
+      const std::string kind = type == std::string(kListenerType) ? "listener_"
+                               : type == std::string(kRouteType)  ? "routes_"
+                                                                  : "filter_";
+      ExpectGolden(kind + name + ".json", body.dump(1));
+    }
+  }
+  auto clusters = testing::BodiesOf(resources, kClusterType);
+  ExpectGolden("cluster_header_credential.json", clusters["anthropic:443"].dump(1));
+  ExpectGolden("cluster_upgrade_basic_credential.json", clusters["git:443/upgrade"].dump(1));
+  ExpectGolden("cluster_no_credential.json", clusters["docs:443"].dump(1));
+  ExpectGolden("bootstrap.json", BuildBootstrap({.node_id = "edge-1",
+                                                 .deployment = "acme-dev",
+                                                 .control_socket = "/run/exeat/control.sock",
+                                                 .admin_socket = "/run/exeat/admin.sock"}));
 }
 
 }  // namespace

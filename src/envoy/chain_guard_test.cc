@@ -1,0 +1,180 @@
+#include "envoy/chain_guard.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "envoy/build.h"
+#include "envoy/json.h"
+#include "envoy/testing/small_policy.h"
+#include "envoy/testing/typing.h"
+
+namespace exeat::envoy {
+namespace {
+
+using ::testing::HasSubstr;
+using Pointer = Json::json_pointer;
+
+const Pointer kManager("/filter_chains/0/filters/0/typed_config");
+const Pointer kFilters = kManager / "http_filters";
+
+class ChainGuard : public ::testing::Test {
+ protected:
+  Json& Body(const char* type_url, const std::string& name) {
+    for (Resource& resource : resources_) {
+      if (resource.type_url == type_url && resource.name == name) return resource.body;
+    }
+    ADD_FAILURE() << "no resource " << name;
+    return resources_.front().body;
+  }
+  Json& Routes() { return Body(kRouteType, "bump"); }
+  Json& Listener(const char* name) { return Body(kListenerType, name); }
+  Json& Cluster() { return Body(kClusterType, "anthropic:443"); }
+  Json& HttpFiltersOfCluster() {
+    return Cluster()["typed_extension_protocol_options"]
+                    ["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]["http_filters"];
+  }
+
+  void ExpectRefused(const std::string& why) {
+    const base::Status status = CheckChain(resources_);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(base::Message(status), HasSubstr(why));
+  }
+
+  std::vector<Resource> resources_ = *BuildStatic(testing::SmallInputs(), testing::Types());
+};
+
+TEST_F(ChainGuard, AcceptsWhatIsBuilt) { EXPECT_TRUE(CheckChain(resources_).ok()); }
+
+TEST_F(ChainGuard, AcceptsOneOrderOfTheSevenHundredAndTwenty) {
+  for (const char* listener : {"bump", "transparent"}) {
+    Json& filters = Listener(listener)[kFilters];
+    const Json right = filters;
+    std::vector<std::size_t> order(right.size());
+    std::iota(order.begin(), order.end(), 0u);
+    int accepted = 0, tried = 0;
+    do {
+      for (std::size_t i = 0; i < order.size(); ++i) filters[i] = right[order[i]];
+      accepted += CheckChain(resources_).ok() ? 1 : 0;
+      ++tried;
+    } while (std::next_permutation(order.begin(), order.end()));
+    filters = right;
+    EXPECT_EQ(tried, 720);
+    EXPECT_EQ(accepted, 1) << listener;
+  }
+}
+
+TEST_F(ChainGuard, RefusesAChainThatLacksAnyOne) {
+  for (std::size_t i = 0; i < 6; ++i) {
+    Json& filters = Listener("bump")[kFilters];
+    const Json right = filters;
+    filters.erase(i);
+    ExpectRefused("in this order");
+    filters = right;
+  }
+}
+
+TEST_F(ChainGuard, RefusesAFilterThatIsSwitchedOffOrOptional) {
+  for (const char* key : {"disabled", "is_optional"}) {
+    for (std::size_t i = 0; i < 6; ++i) {
+      Json& filter = Listener("transparent")[kFilters][i];
+      filter[key] = true;
+      ExpectRefused("in this order");
+      filter.erase(key);
+    }
+  }
+}
+
+TEST_F(ChainGuard, RefusesADiscoveredFilterWithADefault) {
+  Listener("bump")[kFilters][0]["config_discovery"]["default_config"] = Json::object({{"a", 1}});
+  ExpectRefused("in this order");
+}
+
+TEST_F(ChainGuard, RefusesAnAuthorizerThatFailsOpen) {
+  Listener("bump")[kFilters][1]["typed_config"]["failure_mode_allow"] = true;
+  ExpectRefused("ext_authz");
+}
+
+TEST_F(ChainGuard, RefusesAnOpenBase) {
+  Listener("bump")[kFilters][3]["typed_config"]["rules"]["action"] = "ALLOW";
+  ExpectRefused("base rbac");
+}
+
+TEST_F(ChainGuard, RefusesAnUpgradeWithAChainOfItsOwn) {
+  Listener("bump")[kManager]["upgrade_configs"][0]["filters"] =
+      Json::array({Json::object({{"name", "envoy.filters.http.router"}})});
+  ExpectRefused("upgrade");
+}
+
+TEST_F(ChainGuard, RefusesARouteThatSwitchesRbacOff) {
+  Routes()["virtual_hosts"][0]["routes"][0]["typed_per_filter_config"] = {
+      {"envoy.filters.http.rbac", Json::object({{"@type", "x"}})}};
+  ExpectRefused("switches rbac off");
+}
+
+TEST_F(ChainGuard, RefusesAVirtualHostThatSwitchesExtAuthzOff) {
+  Routes()["virtual_hosts"][0]["typed_per_filter_config"]["envoy.filters.http.ext_authz"] =
+      Json::object({{"disabled", true}});
+  ExpectRefused("overrides envoy.filters.http.ext_authz");
+}
+
+TEST_F(ChainGuard, RefusesAPolicyThatDemandsNoSession) {
+  Json& policies = Routes()["virtual_hosts"][0]["typed_per_filter_config"]
+                           ["envoy.filters.http.rbac"]["rbac"]["rules"]["policies"];
+  policies["anthropic"]["principals"] = Json::array({Json::object({{"any", true}})});
+  ExpectRefused("does not demand a session");
+}
+
+TEST_F(ChainGuard, RefusesEveryOtherWayToNameACluster) {
+  for (const char* key : {"cluster_header", "weighted_clusters", "request_mirror_policies"}) {
+    Json& action = Routes()["virtual_hosts"][3]["routes"][0]["route"];
+    action[key] = "x";
+    ExpectRefused(key);
+    action.erase(key);
+  }
+}
+
+TEST_F(ChainGuard, RefusesAListenerThatNamesTheCluster) {
+  Listener("explicit")["filter_chains"][0]["filters"] =
+      Json::array({Extension("tcp", "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                             Json::object({{"cluster", "anthropic:443/upgrade"}}))});
+  ExpectRefused("names a cluster that injects");
+}
+
+TEST_F(ChainGuard, RefusesTheRoutesBehindAnotherManager) {
+  Json& manager = Listener("explicit")[kManager];
+  manager.erase("route_config");
+  manager["rds"] = Json::object({{"route_config_name", "bump"}});
+  ExpectRefused("explicit");
+}
+
+TEST_F(ChainGuard, RefusesAnInjectorBeforeTheAddressIsChecked) {
+  std::swap(HttpFiltersOfCluster()[0], HttpFiltersOfCluster()[2]);
+  ExpectRefused("resolved address");
+}
+
+TEST_F(ChainGuard, RefusesACredentialOverUnverifiedTls) {
+  Json& common = Cluster()["transport_socket"]["typed_config"]["common_tls_context"];
+  common.erase("combined_validation_context");
+  ExpectRefused("verified TLS");
+  Cluster().erase("transport_socket");
+  ExpectRefused("verified TLS");
+}
+
+TEST_F(ChainGuard, RefusesTokensThatNeedNotBeThere) {
+  Json& rules = Body(kExtensionType, "jwt_bump")["typed_config"]["rules"];
+  const Json right = rules;
+  rules.back()["requires"] = Json::object({{"allow_missing", Json::object()}});
+  ExpectRefused("requires no token");
+  rules = right;
+  rules.erase(rules.size() - 1);
+  ExpectRefused("every path");
+  rules = Json::array();
+  ExpectRefused("no rules");
+}
+
+}  // namespace
+}  // namespace exeat::envoy

@@ -1,0 +1,89 @@
+#include "envoy/secrets.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "envoy/endpoints.h"
+#include "envoy/json.h"
+#include "envoy/testing/small_policy.h"
+#include "envoy/testing/typing.h"
+
+namespace exeat::envoy {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string Attached(const policy::Credential& credential, std::string_view value) {
+  const auto secret = BuildCredential(credential, value);
+  EXPECT_TRUE(secret.ok()) << secret.status();
+  const Json body = *testing::Types().ToJson(kSecretType, secret->value);
+  return body["generic_secret"]["secret"].value("inline_string", "absent");
+}
+
+TEST(BuildCredential, PublishesTheValueAsTheInjectorAttachesIt) {
+  policy::Credential credential = {.name = "git", .kind = policy::CredentialKind::kBearer};
+  EXPECT_EQ(Attached(credential, "tok"), "tok");
+  credential.kind = policy::CredentialKind::kBasic;
+  credential.username = "x-access-token";
+  EXPECT_EQ(Attached(credential, "tok"), "eC1hY2Nlc3MtdG9rZW46dG9r");
+}
+
+TEST(BuildCredential, PublishesAnEmptyValueBlankSoThatEnvoyRefuses) {
+  for (const auto kind : {policy::CredentialKind::kHeader, policy::CredentialKind::kBasic}) {
+    EXPECT_EQ(Attached({.name = "git", .kind = kind, .username = "u"}, ""), "");
+  }
+}
+
+TEST(BuildCredential, KeepsTheValueOutOfBodyAndVersion) {
+  const auto secret = BuildCredential({.name = "git"}, "hunter2");
+  ASSERT_TRUE(secret.ok());
+  EXPECT_THAT(secret->body.dump(), Not(HasSubstr("hunter2")));
+  EXPECT_NE(secret->version, VersionOf(secret->value));
+  EXPECT_EQ(secret->version, BuildCredential({.name = "git"}, "hunter2")->version);
+  EXPECT_NE(secret->version, BuildCredential({.name = "git"}, "hunter3")->version);
+}
+
+TEST(BuildCredential, RefusesWhatNoHeaderCarriesAndDoesNotQuoteIt) {
+  for (const std::string& value :
+       {std::string("hun\nter2"), std::string("hunter2 "), std::string(" hunter2"),
+        std::string("hun\0ter2", 8), std::string("hunt\xc3\xa9r2"), std::string(20000, 'h')}) {
+    const auto secret = BuildCredential({.name = "git"}, value);
+    EXPECT_EQ(secret.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(base::Message(secret.status()), Not(HasSubstr("ter2")));
+  }
+}
+
+TEST(BuildLeafSecret, CarriesChainAndKeyUnderTheServerName) {
+  const auto leaf = BuildLeafSecret("docs.test", "CHAIN", "KEY");
+  ASSERT_TRUE(leaf.ok());
+  EXPECT_EQ(leaf->name, "docs.test");
+  const Json body = *testing::Types().ToJson(kSecretType, leaf->value);
+  EXPECT_EQ(body["tls_certificate"]["certificate_chain"]["inline_bytes"], "Q0hBSU4=");
+  EXPECT_EQ(body["tls_certificate"]["private_key"]["inline_bytes"], "S0VZ");
+  EXPECT_FALSE(BuildLeafSecret("docs.test", "CHAIN", "").ok());
+}
+
+TEST(BuildEndpoints, RenewsTheLeaseByVersionAlone) {
+  const policy::Policy policy = testing::SmallPolicy();
+  const std::vector<policy::IpAddress> addresses = {*policy::IpAddress::Parse("203.0.113.10"),
+                                                    *policy::IpAddress::Parse("2001:db8::1")};
+  const auto first = BuildEndpoints(policy.destinations[0], 443, addresses, 1, testing::Types());
+  const auto second = BuildEndpoints(policy.destinations[0], 443, addresses, 2, testing::Types());
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->name, "anthropic:443");
+  EXPECT_EQ(first->value, second->value);
+  EXPECT_NE(first->version, second->version);
+  EXPECT_EQ(first->body["policy"]["endpoint_stale_after"], "3s");
+  EXPECT_EQ(first->body["endpoints"][0]["lb_endpoints"].size(), 2u);
+}
+
+TEST(BuildEndpoints, ClosesADestinationWithoutAddresses) {
+  const policy::Policy policy = testing::SmallPolicy();
+  const auto closed = BuildEndpoints(policy.destinations[0], 443, {}, 1, testing::Types());
+  ASSERT_TRUE(closed.ok()) << closed.status();
+  EXPECT_TRUE(closed->body["endpoints"][0]["lb_endpoints"].empty());
+}
+
+}  // namespace
+}  // namespace exeat::envoy

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "yaml-cpp/depthguard.h"
 #include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/exceptions.h"
 #include "yaml-cpp/mark.h"
@@ -175,6 +176,8 @@ std::variant<Node, DocumentError> ParseDocument(std::string_view text) {
   if (auto error = ScanBytes(text)) return *std::move(error);
   try {
     return BuildTree(text);
+  } catch (const YAML::DeepRecursion& e) {
+    return DocumentError{LineOf(e.mark), "nested too deeply to be a policy"};
   } catch (const YAML::Exception& e) {
     const int line = e.mark.is_null() ? 0 : LineOf(e.mark);
     return DocumentError{line, fmt::format("not valid YAML here: {}", e.msg)};

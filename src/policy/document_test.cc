@@ -70,8 +70,9 @@ TEST(Document, KeepsItsCaps) {
             std::string::npos);
   EXPECT_NE(ErrorOf(std::string(200, '[') + std::string(200, ']')).message.find("deeper"),
             std::string::npos);
-  EXPECT_NE(ErrorOf(std::string(100'000, '[')).line, -1);
-  EXPECT_NE(ErrorOf(std::string(100'000, '{')).line, -1);
+  for (const char open : {'[', '{'}) {
+    EXPECT_NE(ErrorOf(std::string(100'000, open)).message.find("too deeply"), std::string::npos);
+  }
   std::string many = "[";
   for (std::size_t i = 0; i <= kMaxDocumentNodes; ++i) many += "a,";
   EXPECT_NE(ErrorOf(many + "]").message.find("more than"), std::string::npos);

@@ -183,5 +183,55 @@ TEST(LoadLaterKeys, AStorageListenerIsNoneOfThem) {
   EXPECT_TRUE(result.mistakes[0].not_supported_yet);
 }
 
+// The file of a finished exeat: what this version does not have yet is all that is wrong with it.
+constexpr std::string_view kFinished = R"(version: 1
+deployment: acme-dev
+state: ./state
+listeners:
+  proxy: 127.0.0.1:3128
+  transparent: 127.0.0.1:3129
+  storage: unix:./state/storage.sock
+operator: {address: 127.0.0.1:3120}
+posture: bump
+sessions:
+  max_lifetime: 60m
+  issuers:
+  - {issuer: https://idp.example, jwks_uri: https://idp.example/jwks, audience: exeat,
+     session_claim: sid}
+  introspection: {url: https://idp.example/introspect, credential: idp-basic}
+resolver: {upstream: [192.0.2.53:53], hosts: {}, allow_private: []}
+credentials:
+- {name: anthropic, kind: header, header: x-api-key, source: {file: /run/secrets/anthropic}}
+- {name: openai, kind: bearer, source: {file: /run/secrets/openai}}
+- {name: git, kind: basic, username: x-access-token, source: {file: /run/secrets/gh}}
+- {name: s3, kind: aws_sigv4, service: s3, region: eu-west-1, source: {file: /run/secrets/aws}}
+- {name: crm, kind: oauth2_client_credentials, token_url: https://id.example/token,
+   client_id: agent, source: {file: /run/secrets/crm}}
+- {name: bank, kind: mtls, source: {certificate: /run/secrets/bank.crt, key: /run/secrets/bank.key}}
+- {name: vaulted, kind: bearer, source: {sds: {address: unix:/run/sds.sock, secret: vaulted}}}
+destinations:
+- {name: anthropic, host: api.anthropic.com, ports: [443], credential: anthropic, grant: anthropic,
+   allow: [{methods: [POST], path: /v1/messages}], limits: {requests_per_minute: 60}}
+- {name: docs, host: docs.example.net, authorize: connection}
+- {name: cdn, host: "*.cdn.example.net", mode: passthrough}
+limits: {requests_per_minute: 600, burst: 60, concurrent: 32, connections_per_minute: 120,
+  bytes_out_per_hour: 1GiB}
+tripwire: {window: 10m, bytes_out: 512MiB, distinct_destinations: 40, action: revoke}
+content: {handle_headers: [x-content-handle], digest: sha256}
+audit: {durability: batch, dir: ./state/audit}
+store: sqlite
+ratelimit: local
+upstream_trust: /etc/ssl/certs/ca-certificates.crt
+streams: {cut: auto}
+)";
+
+TEST(LoadLaterKeys, AreAllThatIsWrongWithTheFileOfAFinishedExeat) {
+  const LoadResult result = Load(kFinished, "exeat.yaml", "/etc/exeat");
+  EXPECT_EQ(result.mistakes.size(), 22U);
+  for (const Mistake& mistake : result.mistakes) {
+    EXPECT_TRUE(mistake.not_supported_yet) << mistake.ToString();
+  }
+}
+
 }  // namespace
 }  // namespace exeat::policy

@@ -62,7 +62,7 @@ upstream_trust: trust/../roots.pem
 ca: {certificate: ca.crt, key: /keys/ca.key}
 credentials:
 - {name: anthropic, kind: header, header: x-api-key, source: {file: secrets/anthropic}}
-- {name: openai, kind: bearer, source: {file: /run/secrets/openai}, hosts: [API.openai.com, b.example]}
+- {name: openai, kind: bearer, source: {file: /run/secrets/openai}, hosts: [API.openai.com, b.ex]}
 - {name: git, kind: basic, username: x-access-token, source: {file: /run/secrets/gh}}
 destinations:
 - {name: anthropic, host: api.anthropic.com, ports: [8443, 443], credential: anthropic, grant: ai,
@@ -108,7 +108,7 @@ TEST(Load, ReadsCredentialsAndDestinations) {
   EXPECT_EQ(policy.credentials[0].file, "/etc/exeat/secrets/anthropic");
   EXPECT_EQ(policy.credentials[0].line, 16);
   EXPECT_EQ(policy.credentials[1].header, "authorization");
-  EXPECT_THAT(policy.credentials[1].hosts, ElementsAre("api.openai.com", "b.example"));
+  EXPECT_THAT(policy.credentials[1].hosts, ElementsAre("api.openai.com", "b.ex"));
   EXPECT_EQ(policy.credentials[2].username, "x-access-token");
   ASSERT_EQ(policy.destinations.size(), 3U);
   const Destination& first = policy.destinations[0];

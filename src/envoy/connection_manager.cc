@@ -47,8 +47,7 @@ Json Manager(const char* name, const char* leg) {
             {"max_headers_count", 100},
             {"idle_timeout", "600s"}}},
           {"http2_protocol_options",
-           {{"allow_connect", true},
-            {"max_concurrent_streams", 128},
+           {{"max_concurrent_streams", 128},
             {"initial_stream_window_size", 262144},
             {"initial_connection_window_size", 1048576}}},
           {"access_log", HttpAccessLog(leg)}};
@@ -123,6 +122,7 @@ Json UpgradeTo(const char* type) { return Json::array({Json::object({{"upgrade_t
 Json ConnectManager() {
   Json config = Manager(kExplicitListener, kLegConnect);
   config["http_protocol_options"] = {{"accept_http_10", true}};
+  config["http2_protocol_options"]["allow_connect"] = true;
   config["upgrade_configs"] = UpgradeTo("CONNECT");
   config["early_header_mutation_extensions"] =
       Json::array({EarlyMutation({SetHeader(kLegHeader, kLegConnect)})});
@@ -147,6 +147,9 @@ Json BumpedManager(const char* leg) {
   config["merge_slashes"] = true;
   config["path_with_escaped_slashes_action"] = "REJECT_REQUEST";
   config["strip_trailing_host_dot"] = true;
+  // Not over HTTP/2: an extended CONNECT has no Sec-WebSocket-Key for an HTTP/1.1 origin. Clients
+  // that are not offered it open an HTTP/1.1 connection.
+  config["http2_protocol_options"]["allow_connect"] = false;
   config["upgrade_configs"] = UpgradeTo("websocket");
   config["early_header_mutation_extensions"] = Json::array({EarlyMutation(own)});
   config["local_reply_config"] = BumpedReplies();

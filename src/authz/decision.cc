@@ -113,12 +113,18 @@ Refusal CheckMethodAndPath(const Facts& facts, const policy::Destination& destin
   return refusal;
 }
 
+bool Contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Refusal CheckAddress(const policy::Destination& destination, const Snapshot& snapshot) {
+  if (!Contains(snapshot.denied_hosts, destination.host)) return std::nullopt;
+  return Reason::kAddressDenied;
+}
+
 Refusal CheckCredential(const policy::Destination& destination, const Snapshot& snapshot) {
   if (destination.credential.empty()) return std::nullopt;
-  const auto& missing = snapshot.unavailable_credentials;
-  if (std::find(missing.begin(), missing.end(), destination.credential) == missing.end()) {
-    return std::nullopt;
-  }
+  if (!Contains(snapshot.unavailable_credentials, destination.credential)) return std::nullopt;
   return Reason::kCredentialUnavailable;
 }
 
@@ -133,6 +139,7 @@ Refusal JudgeIdentified(const Facts& facts, const Snapshot& snapshot, Verdict& v
   if (Refusal refusal = CheckSameAuthority(facts, *authority)) return refusal;
   if (Refusal refusal = CheckDestination(*authority, *snapshot.policy, verdict)) return refusal;
   if (Refusal refusal = CheckGrant(claims, *verdict.destination)) return refusal;
+  if (Refusal refusal = CheckAddress(*verdict.destination, snapshot)) return refusal;
   if (facts.leg == Leg::kConnect) return std::nullopt;
   if (Refusal refusal = CheckMethodAndPath(facts, *verdict.destination)) return refusal;
   return CheckCredential(*verdict.destination, snapshot);

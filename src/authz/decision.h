@@ -54,6 +54,8 @@ struct Snapshot {
   std::shared_ptr<const session::Verifier> verifier;
   // Credentials that cannot be attached now (blank, missing, withdrawn).
   std::vector<std::string> unavailable_credentials;
+  // Hosts whose every address lies in the deny-set.
+  std::vector<std::string> denied_hosts;
   // False while a restriction pushed to Envoy is not acknowledged, or audit cannot record.
   bool restrictions_in_force = false;
 };

@@ -327,6 +327,16 @@ TEST(Credential, ThatCannotBeAttachedStopsRequestsButNotConnect) {
   EXPECT_EQ(Outcome(Decide(TunnelFacts(), snapshot)), "allowed");
 }
 
+TEST(Address, AHostThatResolvesIntoTheDenySetIsRefusedAtConnectToo) {
+  const SmallEdge edge;
+  Snapshot snapshot = edge.Read();
+  snapshot.denied_hosts = {"elsewhere.test", edge.policy.destinations.front().host};
+  EXPECT_EQ(Outcome(Decide(ConnectFacts(), snapshot)), "address_denied");
+  EXPECT_EQ(Outcome(Decide(TunnelFacts(), snapshot)), "address_denied");
+  snapshot.denied_hosts = {"elsewhere.test"};
+  EXPECT_EQ(Outcome(Decide(ConnectFacts(), snapshot)), "allowed");
+}
+
 // One request with every fault at once; each repair shows the next reason, in order.
 TEST(Precedence, IsTokenThenSessionThenPlaceThenRule) {
   SmallEdge edge;

@@ -3,6 +3,8 @@
 #include <set>
 #include <string>
 
+#include "base/file.h"
+#include "base/testing/status_matchers.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
@@ -66,6 +68,20 @@ TEST(Reason, OutsideTheEnumerationIsAuthzUnavailable) {
 
 TEST(Reason, IsNeverASuccessStatus) {
   for (const Expected& expected : kAll) EXPECT_GE(HttpStatus(expected.reason), 400);
+}
+
+// The page that users read is a table of "| `code` | status ... | yes or no | ...".
+TEST(Reason, StandsInDocsDenialsWithItsStatusAndRetry) {
+  const auto page = base::ReadFile("docs/denials.md");
+  ASSERT_THAT(page, base::IsOk());
+  for (const Expected& expected : kAll) {
+    const std::string start = "\n| `" + std::string(expected.code) + "` | ";
+    const std::size_t at = page->find(start);
+    ASSERT_NE(at, std::string::npos) << expected.code;
+    const std::string row = page->substr(at + start.size(), page->find('\n', at + 1) - at);
+    EXPECT_EQ(row.substr(0, 3), std::to_string(expected.status)) << expected.code;
+    EXPECT_EQ(row.find(expected.retry ? "| yes |" : "| no |"), row.find('|')) << expected.code;
+  }
 }
 
 TEST(DenialBody, HasExactlyTheKeysOfTheContractInTheirOrder) {

@@ -77,6 +77,11 @@ std::vector<std::string> LeafBook::DueForRenewal() const {
   return due;
 }
 
+std::vector<std::string> LeafBook::Names() const {
+  base::MutexLock lock(mutex_);
+  return {by_use_.begin(), by_use_.end()};
+}
+
 std::size_t LeafBook::size() const {
   base::MutexLock lock(mutex_);
   return held_.size();

@@ -45,6 +45,8 @@ class LeafBook {
   std::vector<std::string> TakeIdle();
   // At most one batch of names whose leaf is in the last third of its life.
   std::vector<std::string> DueForRenewal() const;
+  // Every name held, in no particular order.
+  std::vector<std::string> Names() const;
   std::size_t size() const;
 
  private:

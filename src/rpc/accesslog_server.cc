@@ -6,6 +6,7 @@
 
 #include "authz/reason.h"
 #include "base/log.h"
+#include "envoy/names.h"
 #include "fmt/format.h"
 #include "policy/host_name.h"
 #include "policy/path_rule.h"
@@ -18,14 +19,13 @@ using ::envoy::data::accesslog::v3::HTTPAccessLogEntry;
 using ::envoy::data::accesslog::v3::TCPAccessLogEntry;
 using ::envoy::service::accesslog::v3::StreamAccessLogsMessage;
 
-constexpr char kClaimsNamespace[] = "envoy.filters.http.jwt_authn";
 constexpr std::uint16_t kDefaultPort = 443;
 
 std::string ClaimOf(const AccessLogCommon& common, const std::string& claim) {
   const auto& metadata = common.metadata().filter_metadata();
-  const auto namespaced = metadata.find(kClaimsNamespace);
+  const auto namespaced = metadata.find(::exeat::envoy::kJwtNamespace);
   if (namespaced == metadata.end()) return {};
-  const auto session = namespaced->second.fields().find("session");
+  const auto session = namespaced->second.fields().find(::exeat::envoy::kSessionKey);
   if (session == namespaced->second.fields().end()) return {};
   const auto& fields = session->second.struct_value().fields();
   const auto found = fields.find(claim);
@@ -79,7 +79,7 @@ std::optional<audit::Event> OutcomeOf(const HTTPAccessLogEntry& entry) {
   FillHttp(entry, event);
   event.activity = event.method == "CONNECT" ? "connect" : "request";
   const auto& headers = entry.response().response_headers();
-  const auto reason = headers.find("x-deny-reason");
+  const auto reason = headers.find(::exeat::envoy::kDenyReasonHeader);
   event.allowed = reason == headers.end() || reason->second.empty();
   if (!event.allowed) event.reason = reason->second;
   event.detail = details;

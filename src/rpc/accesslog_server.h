@@ -1,4 +1,5 @@
-// Receives Envoy's access log: the outcome of what Check allowed, and denials that Envoy made alone.
+// Receives Envoy's access log: the outcome of what Check allowed, and denials that Envoy made
+// alone.
 //
 // Shapes:   each HTTP entry becomes one audit outcome, but those that Check itself denied and
 //           recorded; each TCP entry of a listener is a connection closed before TLS.
@@ -18,7 +19,8 @@
 namespace exeat::rpc {
 
 // nullopt: Check has recorded this one already.
-std::optional<audit::Event> OutcomeOf(const ::envoy::data::accesslog::v3::HTTPAccessLogEntry& entry);
+std::optional<audit::Event> OutcomeOf(
+    const ::envoy::data::accesslog::v3::HTTPAccessLogEntry& entry);
 audit::Event OutcomeOf(const ::envoy::data::accesslog::v3::TCPAccessLogEntry& entry);
 
 class AccessLogServer final

@@ -14,9 +14,8 @@ using Request = ::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using Response = ::envoy::service::discovery::v3::DeltaDiscoveryResponse;
 
 // Make before break: what is referred to goes first. Types that are not named go before all.
-constexpr std::string_view kPushOrder[] = {"Cluster", "ClusterLoadAssignment",
-                                           "TypedExtensionConfig", "RouteConfiguration",
-                                           "Listener"};
+constexpr std::string_view kPushOrder[] = {
+    "Cluster", "ClusterLoadAssignment", "TypedExtensionConfig", "RouteConfiguration", "Listener"};
 
 std::size_t PushRank(const std::string& type_url) {
   for (std::size_t i = 0; i < std::size(kPushOrder); ++i) {
@@ -258,6 +257,18 @@ void AdsServer::Put(const std::vector<::exeat::envoy::Resource>& resources) {
   Push(changes);
 }
 
+void AdsServer::Keep(const std::string& type_url, const std::set<std::string>& names) {
+  base::MutexLock lock(mutex_);
+  auto& put = single_[type_url];
+  Changes changes;
+  std::erase_if(put, [&](const auto& entry) {
+    if (names.contains(entry.first)) return false;
+    changes[type_url].push_back(entry.first);
+    return true;
+  });
+  Push(changes);
+}
+
 void AdsServer::LeavesChanged(const std::vector<std::string>& names) {
   base::MutexLock lock(mutex_);
   Push({{std::string(::exeat::envoy::kSecretType), names}});
@@ -284,9 +295,8 @@ base::Status AdsServer::WaitAcknowledged(std::chrono::milliseconds timeout) {
 
 base::Status AdsServer::WaitLocked(std::chrono::milliseconds timeout) {
   const auto quiet = [this]() NO_THREAD_SAFETY_ANALYSIS {
-    return std::all_of(streams_.begin(), streams_.end(), [](Reactor* reactor) {
-      return reactor->stream().Unacknowledged() == 0;
-    });
+    return std::all_of(streams_.begin(), streams_.end(),
+                       [](Reactor* reactor) { return reactor->stream().Unacknowledged() == 0; });
   };
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (!quiet()) {

@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,8 @@ class AdsServer final
 
   // Puts single resources beside the published set: endpoints, credentials.
   void Put(const std::vector<::exeat::envoy::Resource>& resources);
+  // Drops what Put put under this type, but for these names.
+  void Keep(const std::string& type_url, const std::set<std::string>& names);
   // Announces that leaves were renewed or evicted; each is asked for again by Hooks::leaf.
   void LeavesChanged(const std::vector<std::string>& names);
   // Pushes these resources of one type again under a new version: a lease.

@@ -78,8 +78,7 @@ void RenderVerdict(const authz::Verdict& verdict, authz::Leg leg, std::string_vi
   response->mutable_status()->set_code(kGrpcPermissionDenied);
   auto* denied = response->mutable_denied_response();
   const int status = StatusOnLeg(verdict.reason, leg);
-  const int retry_after_s =
-      verdict.reason == authz::Reason::kRateLimited ? kNewNameRetryAfterS : 0;
+  const int retry_after_s = verdict.reason == authz::Reason::kRateLimited ? kNewNameRetryAfterS : 0;
   denied->mutable_status()->set_code(static_cast<::envoy::type::v3::StatusCode>(status));
   denied->set_body(authz::DenialBody(verdict.reason, request_id, retry_after_s));
   AddHeader(denied->add_headers(), "x-deny-reason", authz::Code(verdict.reason));
@@ -92,8 +91,7 @@ void RenderVerdict(const authz::Verdict& verdict, authz::Leg leg, std::string_vi
   }
 }
 
-authz::Verdict AuthzServer::Judge(const CheckFacts& check,
-                                  const authz::Snapshot& snapshot) const {
+authz::Verdict AuthzServer::Judge(const CheckFacts& check, const authz::Snapshot& snapshot) const {
   authz::Verdict verdict = authz::Decide(check.facts, snapshot);
   if (verdict.allowed && check.facts.leg == authz::Leg::kConnect &&
       !hooks_.admit_name(verdict.claims->sid, verdict.destination->host)) {

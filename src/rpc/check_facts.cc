@@ -1,13 +1,12 @@
 #include "rpc/check_facts.h"
 
+#include "envoy/names.h"
 #include "fmt/format.h"
 
 namespace exeat::rpc {
 namespace {
 
 using ::envoy::service::auth::v3::AttributeContext;
-
-constexpr char kClaimsNamespace[] = "envoy.filters.http.jwt_authn";
 
 // The credential places of one request and how often each occurs.
 struct Places {
@@ -17,11 +16,17 @@ struct Places {
   int api_key = 0;
 };
 
+authz::Leg LegOf(std::string_view mark) {
+  if (mark == envoy::kLegTunnel) return authz::Leg::kTunnel;
+  if (mark == envoy::kLegTransparent) return authz::Leg::kTransparent;
+  return authz::Leg::kConnect;
+}
+
 void ReadHeader(std::string_view key, std::string_view value, CheckFacts& out, Places& places) {
   if (key == "proxy-authorization") {
     out.facts.proxy_authorization = value;
     ++places.proxy_authorization;
-  } else if (key == "x-exeat-session") {
+  } else if (key == envoy::kSessionHeader) {
     out.facts.session_header = value;
     ++places.session_header;
   } else if (key == "authorization") {
@@ -30,13 +35,12 @@ void ReadHeader(std::string_view key, std::string_view value, CheckFacts& out, P
   } else if (key == "x-api-key") {
     out.facts.api_key = value;
     ++places.api_key;
-  } else if (key == "x-exeat-tunnel") {
+  } else if (key == envoy::kTunnelHeader) {
     out.facts.tunnel_token = value;
-  } else if (key == "x-exeat-target") {
+  } else if (key == envoy::kTargetHeader) {
     out.facts.tunnel_target = value;
-  } else if (key == "x-exeat-leg") {
-    if (value == "connect") out.facts.leg = authz::Leg::kTunnel;
-    if (value == "transparent") out.facts.leg = authz::Leg::kTransparent;
+  } else if (key == envoy::kLegHeader) {
+    out.facts.leg = LegOf(value);
   } else if (key == "x-request-id") {
     out.request_id = value;
   }
@@ -57,9 +61,9 @@ bool Duplicated(authz::Leg leg, const Places& places) {
 
 std::string_view VerifiedSid(const AttributeContext& attributes) {
   const auto& metadata = attributes.metadata_context().filter_metadata();
-  const auto claims = metadata.find(kClaimsNamespace);
+  const auto claims = metadata.find(envoy::kJwtNamespace);
   if (claims == metadata.end()) return {};
-  const auto session = claims->second.fields().find("session");
+  const auto session = claims->second.fields().find(envoy::kSessionKey);
   if (session == claims->second.fields().end()) return {};
   const auto& fields = session->second.struct_value().fields();
   const auto sid = fields.find("sid");
@@ -72,18 +76,13 @@ CheckFacts FactsOf(const ::envoy::service::auth::v3::CheckRequest& request, base
   CheckFacts out;
   const AttributeContext& attributes = request.attributes();
   const auto& http = attributes.request().http();
-  const auto leg = attributes.context_extensions().find("leg");
-  const bool at_connect = leg != attributes.context_extensions().end() && leg->second == "connect";
-
   Places places;
   for (const auto& header : http.header_map().headers()) {
     const std::string_view value =
         header.raw_value().empty() ? std::string_view(header.value()) : header.raw_value();
     ReadHeader(header.key(), value, out, places);
   }
-  // The explicit listener's own mark decides there; the leg header is only the bumped chain's.
-  if (at_connect) out.facts.leg = authz::Leg::kConnect;
-
+  const bool at_connect = out.facts.leg == authz::Leg::kConnect;
   out.facts.method = http.method();
   out.facts.authority = http.host();
   out.facts.path = at_connect ? std::string_view() : std::string_view(http.path());

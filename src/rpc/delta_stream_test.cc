@@ -32,9 +32,8 @@ class DeltaStreamTest : public testing::Test {
  protected:
   std::optional<DeltaReply> Send(DeltaRequest request) {
     request.type_url = kType;
-    return stream.Handle(request, [this](const std::string&, const std::string& error) {
-      nacks.push_back(error);
-    });
+    return stream.Handle(
+        request, [this](const std::string&, const std::string& error) { nacks.push_back(error); });
   }
   static std::vector<std::string> NamesOf(const std::optional<DeltaReply>& reply) {
     std::vector<std::string> names;

@@ -7,6 +7,7 @@
 
 #include "authz/decision.h"
 #include "authz/testing/small_edge.h"
+#include "policy/path_rule.h"
 
 namespace {
 
@@ -55,7 +56,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (facts.leg != exeat::authz::Leg::kConnect) {
     Require(facts.metadata_sid == verdict.claims->sid);
     Require(facts.sni == verdict.destination->host);
-    Require(facts.path.starts_with('/') && facts.path.find("//") > facts.path.find('?'));
+    const std::string_view path = exeat::policy::PathOnly(facts.path);
+    Require(path.starts_with('/') && path.find("//") == std::string_view::npos);
   }
   return 0;
 }

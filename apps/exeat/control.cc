@@ -1,0 +1,427 @@
+#include "control.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/worker.h"
+#include "envoy_admin.h"
+#include "fmt/format.h"
+#include "guardian/confine.h"
+#include "guardian/envoy_binary.h"
+#include "guardian/harden.h"
+#include "guardian/link.h"
+#include "issuer/issuer.h"
+#include "leaf_source.h"
+#include "listener_ports.h"
+#include "policy_source.h"
+#include "running_edge.h"
+#include "services.h"
+#include "session/signing_keys.h"
+#include "state_directory.h"
+
+namespace exeat {
+namespace {
+
+constexpr std::uint32_t kMaxLiveSessions = 20'000;
+constexpr std::size_t kStoreQueue = 1024;
+constexpr std::chrono::milliseconds kTick{100};
+constexpr int kTicksPerLease = 10;
+constexpr int kTicksPerSweep = 2;
+constexpr int kTicksPerTidy = 600;
+constexpr std::chrono::seconds kDrainPatience{4};
+constexpr std::chrono::milliseconds kAcknowledgeProbe{50};
+
+class Control {
+ public:
+  Control(ControlOptions options, guardian::ControlLink& link)
+      : options_(std::move(options)), link_(link), store_worker_(kStoreQueue) {}
+  ~Control() { Stop(); }
+
+  base::Status Start(Refusal& refusal);
+  void Hear(const guardian::ToControl& message);
+  void Stop();
+
+ private:
+  base::StatusOr<StartingPolicy> OpenPolicy(Refusal& refusal);
+  base::Status OpenState(const policy::Policy& policy);
+  base::Status OpenEdge(const StartingPolicy& starting);
+  base::Status OpenServices();
+  base::Status StartEnvoy(const policy::Policy& policy);
+  void Housekeep(const std::stop_token& stop);
+  void WatchReadiness();
+  void DrainEnvoy();
+  void Reload();
+  base::Status Record(const audit::Event& event);
+  std::string ReadyLine(const ops::EdgeStatus& status) const;
+
+  const ControlOptions options_;
+  guardian::ControlLink& link_;
+  const base::Clock& clock_ = base::SystemClock();
+
+  StateDirectory state_;
+  EnvoyAdmin admin_{""};
+  guardian::EnvoyIdentity envoy_;
+  base::Secret access_;
+  policy::Listeners listeners_;
+  ops::Metrics metrics_;
+  revocation::Denylist denylist_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<audit::Log> audit_;
+  std::unique_ptr<session::SigningKeys> keys_;
+  std::unique_ptr<issuer::Authority> authority_;
+  std::unique_ptr<issuer::Issuer> issuer_;
+  std::unique_ptr<envoy::Typing> typing_;
+  std::unique_ptr<LeafSource> leaves_;
+  std::unique_ptr<RunningEdge> edge_;
+  std::unique_ptr<ops::SessionDesk> sessions_;
+  std::unique_ptr<ops::PolicyDesk> policies_;
+  std::unique_ptr<rpc::AuthzServer> authz_;
+  std::unique_ptr<rpc::AccessLogServer> access_log_;
+  std::unique_ptr<rpc::OperatorService> operator_;
+  base::Worker store_worker_;
+  std::unique_ptr<::grpc::Server> envoy_server_;
+  std::unique_ptr<::grpc::Server> operator_server_;
+  std::atomic<bool> envoy_runs_{false};
+  std::atomic<bool> draining_{false};
+  bool said_ready_ = false;  // housekeeping thread
+  std::jthread housekeeping_;
+};
+
+base::Status Control::Record(const audit::Event& event) {
+  const auto seq = audit_->Append(event);
+  if (seq.ok()) metrics_.Recorded();
+  if (!seq.ok()) metrics_.NotRecorded();
+  return seq.status();
+}
+
+base::StatusOr<StartingPolicy> Control::OpenPolicy(Refusal& refusal) {
+  std::optional<StartingPolicy> starting;
+  std::string state_path = options_.state;
+  if (options_.config_named || (state_path.empty() && !options_.config.empty())) {
+    ASSIGN_OR_RETURN(starting, ReadPolicyFile(options_.config, refusal));
+    if (state_path.empty()) state_path = starting->policy->state_dir;
+  }
+  if (state_path.empty()) {
+    refusal.message = "exeat up: no policy; write one with `exeat init`, or name yours with -c";
+    return base::MakeStatus(base::StatusCode::kNotFound, refusal.message);
+  }
+  ASSIGN_OR_RETURN(state_, OpenStateDirectory(state_path));
+  ASSIGN_OR_RETURN(store_, store::OpenSqlite(state_.path + "/exeat.db"));
+  if (!options_.config_named) {
+    auto stored = StoredPolicy(*store_, refusal);
+    if (stored.ok()) return stored;
+    if (stored.status().code() != base::StatusCode::kNotFound) return stored.status();
+    if (!starting.has_value()) {
+      ASSIGN_OR_RETURN(starting, ReadPolicyFile(options_.config, refusal));
+    }
+  }
+  ASSIGN_OR_RETURN(starting->revision,
+                   store_->AppendPolicy(starting->source.text, starting->source.base_directory,
+                                        clock_.UnixNow()));
+  return *std::move(starting);
+}
+
+base::Status Control::OpenState(const policy::Policy& policy) {
+  // A state directory named on the command line takes its audit log with it.
+  const bool moved = policy.audit_dir == policy.state_dir + "/audit";
+  const std::string audit_dir = moved ? state_.path + "/audit" : policy.audit_dir;
+  ASSIGN_OR_RETURN(audit_, audit::Log::Open(audit_dir, policy.deployment, clock_));
+  ASSIGN_OR_RETURN(keys_, session::SigningKeys::Open(state_.path + "/keys", clock_));
+  if (policy.ca.has_value()) {
+    ASSIGN_OR_RETURN(authority_, issuer::Authority::Import(*policy.ca, clock_));
+  } else {
+    ASSIGN_OR_RETURN(authority_,
+                     issuer::Authority::Open(state_.path + "/ca", policy.deployment, clock_));
+  }
+  const auto record_leaf = [this](std::string_view name, std::string_view serial) {
+    audit::Event event;
+    event.kind = audit::EventKind::kLeaf;
+    event.phase = audit::Phase::kIntent;
+    event.activity = "leaf_signed";
+    event.allowed = true;
+    event.host = name;
+    event.detail = serial;
+    return Record(event);
+  };
+  ASSIGN_OR_RETURN(issuer_, issuer::Issuer::Make(*authority_, {}, record_leaf, clock_));
+  ASSIGN_OR_RETURN(typing_, envoy::Typing::Embedded());
+  return absl::OkStatus();
+}
+
+base::Status Control::OpenEdge(const StartingPolicy& starting) {
+  ASSIGN_OR_RETURN(const std::string binary, guardian::FindEnvoy(options_.envoy));
+  ASSIGN_OR_RETURN(envoy_, guardian::CheckEnvoyBinary(binary));
+  RETURN_IF_ERROR(
+      guardian::PrepareRunDirectory(state_.envoy_run, options_.envoy_uid, options_.envoy_uid));
+  admin_ = EnvoyAdmin(state_.AdminSocket());
+  ASSIGN_OR_RETURN(listeners_,
+                   ClaimListeners(starting.policy->listeners, state_.run + "/listeners.json",
+                                  admin_.Listeners().ok()));
+  leaves_ = std::make_unique<LeafSource>(*issuer_, metrics_, clock_);
+  ASSIGN_OR_RETURN(edge_, RunningEdge::Make({.typing = *typing_,
+                                             .keys = *keys_,
+                                             .denylist = denylist_,
+                                             .leaves = *leaves_,
+                                             .metrics = metrics_,
+                                             .clock = clock_,
+                                             .ca_pem = authority_->CertificatePem(),
+                                             .listeners = listeners_,
+                                             .envoy_version = envoy_.version,
+                                             .max_live_sessions = kMaxLiveSessions}));
+  sessions_ = std::make_unique<ops::SessionDesk>(
+      ops::SessionDesk::Parts{*edge_, *keys_, denylist_, *store_, store_worker_, *audit_, metrics_,
+                              clock_},
+      ops::SessionDesk::Options{.max_live_sessions = kMaxLiveSessions});
+  policies_ = std::make_unique<ops::PolicyDesk>(
+      ops::PolicyDesk::Parts{*edge_, *store_, store_worker_, *audit_, metrics_, clock_});
+  RETURN_IF_ERROR(base::Annotate(sessions_->Load(), "sessions and revocations"));
+  return edge_->Begin(starting.policy, starting.revision);
+}
+
+base::Status Control::OpenServices() {
+  authz_ = std::make_unique<rpc::AuthzServer>(
+      rpc::AuthzServer::Hooks{
+          .snapshot = [this] { return edge_->snapshot(); },
+          .record = [this](const audit::Event& event) { return Record(event); },
+          .admit_name = [this](
+                            std::string_view sid,
+                            std::string_view host) { return leaves_->AdmitAtConnect(sid, host); },
+          .observe =
+              [this](authz::Leg leg, const authz::Verdict& verdict, std::chrono::nanoseconds took) {
+                metrics_.Decided(leg,
+                                 verdict.allowed ? std::nullopt : std::optional(verdict.reason));
+                metrics_.CheckTook(took);
+              }},
+      clock_);
+  access_log_ = std::make_unique<rpc::AccessLogServer>(rpc::AccessLogServer::Hooks{
+      .record =
+          [this](const audit::Event& event) {
+            const base::Status recorded = Record(event);
+            if (!recorded.ok()) {
+              base::LogError("an outcome could not be recorded",
+                             {{"error", base::Message(recorded)}});
+            }
+          },
+      .leaf_used = [this](std::string_view host) { leaves_->Used(host); }});
+  ASSIGN_OR_RETURN(access_, ops::MakeAccessSecret(state_.path));
+  operator_ = std::make_unique<rpc::OperatorService>(rpc::OperatorService::Parts{
+      *sessions_, *policies_, *edge_, metrics_, denylist_, *audit_, clock_, access_});
+  ASSIGN_OR_RETURN(envoy_server_, ServeEnvoy(state_.ControlSocket(), options_.envoy_uid,
+                                             edge_->ads(), *authz_, *access_log_));
+  ASSIGN_OR_RETURN(operator_server_, ServeOperator(state_.OperatorSocket(), *operator_));
+  return absl::OkStatus();
+}
+
+base::Status Control::StartEnvoy(const policy::Policy& policy) {
+  // Relative names, and no file: Envoy's working directory is its run directory, and its uid may
+  // not walk the directories above, which opening a file would make it do.
+  const std::string bootstrap = envoy::BuildBootstrap({.node_id = policy.deployment,
+                                                       .deployment = policy.deployment,
+                                                       .control_socket = "control.sock",
+                                                       .admin_socket = "admin.sock"});
+  guardian::EnvoyCommand command;
+  command.binary = envoy_.path;
+  command.argv = {"envoy",
+                  "--config-yaml",
+                  bootstrap,
+                  "--reject-unknown-dynamic-fields",
+                  "--disable-hot-restart",
+                  "--log-level",
+                  "warning",
+                  "--log-format",
+                  R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","role":"envoy","msg":"%j"})"};
+  command.run_directory = state_.envoy_run;
+  command.uid = options_.envoy_uid;
+  command.gid = options_.envoy_uid;
+  return link_.Send(guardian::StartEnvoy{command});
+}
+
+base::Status Control::Start(Refusal& refusal) {
+  ASSIGN_OR_RETURN(const StartingPolicy starting, OpenPolicy(refusal));
+  RETURN_IF_ERROR(OpenState(*starting.policy));
+  RETURN_IF_ERROR(OpenEdge(starting));
+  RETURN_IF_ERROR(OpenServices());
+  audit::Event event;
+  event.kind = audit::EventKind::kOperatorAction;
+  event.activity = "edge_started";
+  event.allowed = true;
+  event.policy_revision = starting.revision;
+  RETURN_IF_ERROR(Record(event));
+  RETURN_IF_ERROR(StartEnvoy(*starting.policy));
+  housekeeping_ = std::jthread([this](const std::stop_token& stop) { Housekeep(stop); });
+  return absl::OkStatus();
+}
+
+void Control::Housekeep(const std::stop_token& stop) {
+  for (int tick = 1; !stop.stop_requested(); ++tick) {
+    std::this_thread::sleep_for(kTick);
+    WatchReadiness();
+    if (tick % kTicksPerLease == 0) edge_->RenewLeases();
+    if (tick % kTicksPerSweep == 0) edge_->SweepLeaves();
+    if (tick % kTicksPerTidy == 0) {
+      const base::Status tidied = sessions_->Tidy();
+      if (!tidied.ok()) {
+        base::LogWarn("housekeeping failed", {{"error", base::Message(tidied)}});
+      }
+    }
+  }
+}
+
+// Ready is more than Envoy's word: it has acknowledged everything and every listener accepts.
+void Control::WatchReadiness() {
+  if (said_ready_ && edge_->Status().ready) return;
+  if (!envoy_runs_ || edge_->ads().streams() == 0) return;
+  if (!edge_->ads().WaitAcknowledged(kAcknowledgeProbe).ok()) return;
+  const ops::EdgeStatus before = edge_->Status();
+  if (!said_ready_ && before.nacks > 0) {
+    (void)link_.Send(guardian::Fatal{
+        1, fmt::format("exeat up: {} {} refused its configuration: {}; use the pinned Envoy, or "
+                       "one that has what is missing",
+                       envoy_.path, envoy_.version, before.last_nack)});
+    return;
+  }
+  const auto found = admin_.Listeners();
+  if (!found.ok()) return;
+  const bool proxy = !listeners_.proxy.has_value() ||
+                     (found->contains(envoy::kExplicitListener) && Answers(*listeners_.proxy));
+  const bool transparent =
+      !listeners_.transparent.has_value() ||
+      (found->contains(envoy::kTransparentListener) && Answers(*listeners_.transparent));
+  if (!proxy || !transparent) return;
+  edge_->ListeningAt(*found, true);
+  base::LogInfo("every listener answers");
+  if (said_ready_) return;
+  said_ready_ = link_.Send(guardian::Ready{ReadyLine(edge_->Status())}).ok();
+}
+
+std::string Control::ReadyLine(const ops::EdgeStatus& status) const {
+  const auto shown = [](const std::string& address) { return address.empty() ? "-" : address; };
+  return fmt::format("ready proxy={} transparent={} operator=unix:{}", shown(status.proxy_address),
+                     shown(status.transparent_address), state_.OperatorSocket());
+}
+
+void Control::Hear(const guardian::ToControl& message) {
+  if (const auto* started = std::get_if<guardian::EnvoyStarted>(&message)) {
+    envoy_runs_ = true;
+    edge_->EnvoyStarted(started->pid, started->confinement);
+    base::LogInfo("Envoy runs",
+                  {{"pid", std::to_string(started->pid)}, {"confinement", started->confinement}});
+  } else if (std::holds_alternative<guardian::EnvoyExited>(message)) {
+    envoy_runs_ = false;
+    edge_->ListeningAt({}, false);
+    base::LogWarn("Envoy ended");
+  } else if (const auto* failed = std::get_if<guardian::EnvoyFailed>(&message)) {
+    base::LogError("Envoy could not be started", {{"error", failed->message}});
+    if (!said_ready_) {
+      (void)link_.Send(
+          guardian::Fatal{1, "exeat up: Envoy could not be started: " + failed->message});
+    }
+  } else if (std::holds_alternative<guardian::Drain>(message)) {
+    if (!draining_.exchange(true)) DrainEnvoy();
+  } else if (std::holds_alternative<guardian::Reload>(message)) {
+    Reload();
+  }
+}
+
+void Control::DrainEnvoy() {
+  base::LogInfo("draining");
+  const base::BootTime deadline = clock_.BootNow() + kDrainPatience;
+  if (envoy_runs_ && admin_.DrainListeners().ok()) {
+    while (clock_.BootNow() < deadline) {
+      const auto open = admin_.OpenConnections();
+      if (!open.ok() || *open == 0) break;
+      std::this_thread::sleep_for(kTick);
+    }
+  }
+  (void)link_.Send(guardian::Drained{});
+}
+
+void Control::Reload() {
+  if (options_.config.empty()) {
+    base::LogWarn("SIGHUP: no policy file was named at start, so none is read again");
+    return;
+  }
+  const auto text = base::ReadFile(options_.config);
+  if (!text.ok()) {
+    base::LogError("SIGHUP: the policy cannot be read", {{"error", base::Message(text.status())}});
+    return;
+  }
+  const std::size_t slash = options_.config.rfind('/');
+  const auto applied =
+      policies_->Apply({*text, options_.config,
+                        slash == std::string::npos ? "." : options_.config.substr(0, slash)});
+  if (applied.ok()) {
+    base::LogInfo("SIGHUP: policy applied", {{"revision", std::to_string(applied->revision)}});
+  } else {
+    base::LogError("SIGHUP: policy refused, the former one stays",
+                   {{"error", base::Message(applied.status())}});
+  }
+}
+
+void Control::Stop() {
+  if (housekeeping_.joinable()) {
+    housekeeping_.request_stop();
+    housekeeping_.join();
+  }
+  const auto soon = std::chrono::system_clock::now() + std::chrono::milliseconds(300);
+  if (operator_ != nullptr) operator_->Stop();
+  if (operator_server_ != nullptr) operator_server_->Shutdown(soon);
+  if (envoy_server_ != nullptr) envoy_server_->Shutdown(soon);
+  if (audit_ == nullptr) return;
+  audit::Event event;
+  event.kind = audit::EventKind::kOperatorAction;
+  event.activity = "edge_stopped";
+  event.allowed = true;
+  if (edge_ != nullptr) (void)Record(event);
+  (void)audit_->Sync();
+  operator_server_.reset();
+  envoy_server_.reset();
+}
+
+sigset_t EndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+}  // namespace
+
+int RunControl(const ControlOptions& options) {
+  base::StartLog("control", options.log_level);
+  const sigset_t signals = EndSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  auto link = guardian::ControlLink::Adopt(options.link_fd);
+  if (!link.ok()) {
+    base::LogError("control is started by `exeat up` alone",
+                   {{"error", base::Message(link.status())}});
+    return 2;
+  }
+  const base::Status hardened = guardian::HardenProcess();
+  guardian::BeatThread beats(**link, base::SystemClock(), [] { return true; });
+
+  Refusal refusal;
+  Control control(options, **link);
+  base::Status started = hardened.ok() ? control.Start(refusal) : hardened;
+  if (!started.ok()) {
+    if (refusal.message.empty()) refusal.message = "exeat up: " + base::Message(started);
+    (void)(*link)->Send(guardian::Fatal{refusal.exit_code, refusal.message});
+  } else {
+    (*link)->Listen([&](const guardian::ToControl& message) { control.Hear(message); },
+                    [] { kill(getpid(), SIGTERM); });
+  }
+  int signal_number = 0;
+  sigwait(&signals, &signal_number);
+  return 0;
+}
+
+}  // namespace exeat

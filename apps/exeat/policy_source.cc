@@ -1,0 +1,66 @@
+#include "policy_source.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "base/file.h"
+#include "fmt/format.h"
+#include "policy/load.h"
+
+namespace exeat {
+namespace {
+
+base::Status Refuse(std::string message, int exit_code, Refusal& refusal) {
+  refusal = {std::move(message), exit_code};
+  return base::MakeStatus(base::StatusCode::kFailedPrecondition, refusal.message);
+}
+
+base::StatusOr<StartingPolicy> Check(ops::PolicySource source, Refusal& refusal) {
+  const std::vector<policy::Mistake> mistakes = ops::PolicyDesk::Check(source);
+  if (!mistakes.empty()) {
+    std::string text;
+    for (const policy::Mistake& mistake : mistakes) text += mistake.ToString() + "\n";
+    const bool only_later = std::all_of(mistakes.begin(), mistakes.end(), [](const auto& mistake) {
+      return mistake.not_supported_yet;
+    });
+    return Refuse(text + "exeat up: nothing was started; correct the policy and start again",
+                  only_later ? 2 : 1, refusal);
+  }
+  policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
+  StartingPolicy starting;
+  starting.source = std::move(source);
+  starting.policy = std::make_shared<policy::Policy>(std::move(loaded.policy));
+  return starting;
+}
+
+}  // namespace
+
+base::StatusOr<StartingPolicy> ReadPolicyFile(const std::string& path, Refusal& refusal) {
+  auto text = base::ReadFile(path);
+  if (!text.ok()) {
+    return Refuse(fmt::format("exeat up: {}; write one with `exeat init`, or name yours with -c",
+                              base::Message(text.status())),
+                  1, refusal);
+  }
+  std::error_code ignored;
+  const auto absolute = std::filesystem::absolute(path, ignored);
+  return Check({*std::move(text), path, absolute.parent_path().string()}, refusal);
+}
+
+base::StatusOr<StartingPolicy> StoredPolicy(store::Store& store, Refusal& refusal) {
+  ASSIGN_OR_RETURN(std::optional<store::PolicyRevision> stored, store.LatestPolicy());
+  if (!stored.has_value()) {
+    return base::MakeStatus(base::StatusCode::kNotFound, "no policy was ever applied here");
+  }
+  ASSIGN_OR_RETURN(
+      StartingPolicy starting,
+      Check({std::move(stored->text), fmt::format("policy revision {}", stored->revision),
+             std::move(stored->base_directory)},
+            refusal));
+  starting.revision = stored->revision;
+  return starting;
+}
+
+}  // namespace exeat

@@ -1,0 +1,35 @@
+// Which policy an edge starts with: the file that -c names, the revision applied last, or the
+// ./exeat.yaml that the command line found.
+//
+// Errors:  every mistake, one a line, ready for standard error; `exit_code` 2 when all of them are
+//          "not supported yet".
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/status.h"
+#include "operator/policies.h"
+#include "policy/policy.h"
+#include "store/store.h"
+
+namespace exeat {
+
+struct StartingPolicy {
+  ops::PolicySource source;
+  policy::PolicyPtr policy;
+  std::uint64_t revision = 0;  // 0: not stored yet
+};
+
+struct Refusal {
+  std::string message;
+  int exit_code = 1;
+};
+
+// Reads and checks a file, all of this machine's files included; `refusal` says why not.
+base::StatusOr<StartingPolicy> ReadPolicyFile(const std::string& path, Refusal& refusal);
+
+// The policy that was applied last. kNotFound when none ever was.
+base::StatusOr<StartingPolicy> StoredPolicy(store::Store& store, Refusal& refusal);
+
+}  // namespace exeat

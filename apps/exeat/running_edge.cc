@@ -1,0 +1,286 @@
+#include "running_edge.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <utility>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "envoy/routes.h"
+#include "fmt/format.h"
+
+namespace exeat {
+namespace {
+
+constexpr std::chrono::seconds kAcknowledgeTimeout{10};
+constexpr std::chrono::seconds kResolveTimeout{2};
+constexpr int kSweepBatches = 8;
+
+}  // namespace
+
+base::StatusOr<std::unique_ptr<RunningEdge>> RunningEdge::Make(Parts parts) {
+  std::unique_ptr<RunningEdge> edge(new RunningEdge(std::move(parts)));
+  RunningEdge* self = edge.get();
+  ASSIGN_OR_RETURN(edge->resolver_,
+                   resolver::Resolver::Start(
+                       [self](const std::string& host, const resolver::Addresses& addresses) {
+                         self->AddressesChanged(host, addresses);
+                       },
+                       self->parts_.clock));
+  edge->watch_ = std::make_unique<credentials::Watch>(
+      [self](const policy::Credential& credential, const base::Secret& value,
+             const base::Status& problem) { self->CredentialChanged(credential, value, problem); });
+  return edge;
+}
+
+RunningEdge::RunningEdge(Parts parts)
+    : parts_(std::move(parts)),
+      ads_({.leaf = [this](const std::string& name) { return parts_.leaves.Find(name); },
+            .nacked =
+                [this](const std::string& type_url, const std::string& error) {
+                  base::LogError("Envoy refused a push", {{"type", type_url}, {"error", error}});
+                  parts_.metrics.Nacked();
+                  base::MutexLock lock(mutex_);
+                  ++status_.nacks;
+                  status_.last_nack = error;
+                },
+            .connected = [this](int streams) { parts_.metrics.SetEnvoyUp(streams > 0); }}),
+      snapshot_() {
+  snapshot_.Set(std::make_shared<authz::Snapshot>());
+  status_.envoy_version = parts_.envoy_version;
+}
+
+RunningEdge::~RunningEdge() = default;
+
+base::StatusOr<std::vector<envoy::Resource>> RunningEdge::Resources(
+    const policy::Policy& policy) const {
+  ASSIGN_OR_RETURN(std::string trust, base::ReadFile(policy.upstream_trust));
+  return envoy::BuildStatic({.policy = Effective(policy),
+                             .jwks = parts_.keys.Jwks(),
+                             .trust_pem = std::move(trust),
+                             .session_issuer = policy.deployment,
+                             .max_live_sessions = parts_.max_live_sessions},
+                            parts_.typing);
+}
+
+// The policy as this edge runs it: ports that the kernel chose in the place of 0.
+policy::PolicyPtr RunningEdge::Effective(const policy::Policy& policy) const {
+  auto effective = std::make_shared<policy::Policy>(policy);
+  effective->listeners = parts_.listeners;
+  return effective;
+}
+
+base::Status RunningEdge::UseVerifierOf(const policy::Policy& policy) {
+  ASSIGN_OR_RETURN(
+      std::shared_ptr<session::Verifier> verifier,
+      session::Verifier::Make({.issuer = policy.deployment, .skew = policy.sessions.skew},
+                              parts_.keys.Jwks()));
+  base::MutexLock lock(mutex_);
+  verifier_ = std::move(verifier);
+  return absl::OkStatus();
+}
+
+base::Status RunningEdge::Begin(policy::PolicyPtr policy, std::uint64_t revision) {
+  ASSIGN_OR_RETURN(const std::vector<envoy::Resource> resources, Resources(*policy));
+  RETURN_IF_ERROR(UseVerifierOf(*policy));
+  ads_.Preload(resources);
+  Follow(policy);
+  parts_.leaves.Use(policy);
+  {
+    base::MutexLock lock(mutex_);
+    policy_ = std::move(policy);
+    revision_ = revision;
+    restrictions_in_force_ = true;
+  }
+  Rebuild();
+  return absl::OkStatus();
+}
+
+// Watches addresses and credentials of this policy, and waits a little until each host has an
+// answer, so that what was just applied can be reached when apply returns.
+void RunningEdge::Follow(const policy::PolicyPtr& policy) {
+  {
+    base::MutexLock lock(mutex_);
+    followed_ = policy;
+  }
+  resolver_->Follow(Effective(*policy));
+  watch_->Follow(policy);
+  const auto known = [&] {
+    const auto answers = resolver_->Current();
+    for (const auto& destination : policy->destinations) {
+      if (!answers.contains(destination.host)) return false;
+    }
+    return true;
+  };
+  const base::BootTime deadline = parts_.clock.BootNow() + kResolveTimeout;
+  while (!known() && parts_.clock.BootNow() < deadline) {
+    base::MutexLock lock(mutex_);
+    resolved_.WaitFor(mutex_, std::chrono::milliseconds(50));
+  }
+  std::set<std::string> clusters, secrets;
+  for (const auto& destination : policy->destinations) {
+    for (const auto port : destination.ports) {
+      clusters.insert(envoy::ClusterName(destination, port));
+    }
+  }
+  for (const auto& credential : policy->credentials) {
+    const auto blank = envoy::BuildCredential(credential, {});
+    if (blank.ok()) secrets.insert(blank->name);
+  }
+  ads_.Keep(envoy::kEndpointType, clusters);
+  ads_.Keep(envoy::kSecretType, secrets);
+}
+
+base::Status RunningEdge::Publish(policy::PolicyPtr candidate, std::uint64_t revision) {
+  base::MutexLock one_at_a_time(publishing_);
+  policy::PolicyPtr former;
+  {
+    base::MutexLock lock(mutex_);
+    former = policy_;
+  }
+  ASSIGN_OR_RETURN(const std::vector<envoy::Resource> resources, Resources(*candidate));
+  // What both need is kept until Envoy has answered.
+  Follow(candidate);
+  const base::Status taken = ads_.Publish(resources, kAcknowledgeTimeout);
+  if (!taken.ok()) {
+    Follow(former);
+    return taken;
+  }
+  RETURN_IF_ERROR(UseVerifierOf(*candidate));
+  {
+    base::MutexLock lock(mutex_);
+    policy_ = candidate;
+    revision_ = revision;
+    restrictions_in_force_ = true;
+  }
+  Rebuild();
+  ads_.LeavesChanged(parts_.leaves.Use(candidate));
+  return absl::OkStatus();
+}
+
+base::Status RunningEdge::PublishKeys() {
+  base::MutexLock one_at_a_time(publishing_);
+  policy::PolicyPtr policy;
+  std::shared_ptr<session::Verifier> verifier;
+  {
+    base::MutexLock lock(mutex_);
+    policy = policy_;
+    verifier = verifier_;
+  }
+  // Check first: a withdrawn key counts for nothing here even while Envoy still knows it.
+  RETURN_IF_ERROR(verifier->SetKeys(parts_.keys.Jwks()));
+  ASSIGN_OR_RETURN(const std::vector<envoy::Resource> resources, Resources(*policy));
+  return ads_.Publish(resources, kAcknowledgeTimeout);
+}
+
+void RunningEdge::Rebuild() {
+  base::MutexLock lock(mutex_);
+  auto next = std::make_shared<authz::Snapshot>();
+  next->policy = policy_;
+  next->policy_revision = revision_;
+  next->denylist = parts_.denylist.Read();
+  next->verifier = verifier_;
+  next->unavailable_credentials.assign(unavailable_.begin(), unavailable_.end());
+  next->denied_hosts.assign(denied_hosts_.begin(), denied_hosts_.end());
+  next->restrictions_in_force = restrictions_in_force_;
+  snapshot_.Set(std::move(next));
+}
+
+void RunningEdge::AddressesChanged(const std::string& host, const resolver::Addresses& addresses) {
+  policy::PolicyPtr policy;
+  std::uint64_t generation = 0;
+  {
+    base::MutexLock lock(mutex_);
+    policy = followed_;
+    generation = lease_generation_;
+    const bool denied = addresses.good.empty() && !addresses.denied.empty();
+    if (denied) denied_hosts_.insert(host);
+    if (!denied) denied_hosts_.erase(host);
+  }
+  if (!addresses.denied.empty()) {
+    base::LogWarn("a name resolves into the deny-set",
+                  {{"host", host}, {"address", addresses.denied.front().ToString()}});
+  }
+  std::vector<envoy::Resource> endpoints;
+  for (const auto& destination : policy->destinations) {
+    if (destination.host != host) continue;
+    for (const auto port : destination.ports) {
+      auto built =
+          envoy::BuildEndpoints(destination, port, addresses.good, generation, parts_.typing);
+      if (built.ok()) {
+        endpoints.push_back(*std::move(built));
+      } else {
+        base::LogError("addresses could not be published",
+                       {{"host", host}, {"error", base::Message(built.status())}});
+      }
+    }
+  }
+  ads_.Put(endpoints);
+  Rebuild();
+  resolved_.NotifyAll();
+}
+
+void RunningEdge::CredentialChanged(const policy::Credential& credential, const base::Secret& value,
+                                    const base::Status& problem) {
+  auto secret = envoy::BuildCredential(credential, value.Reveal());
+  const bool available = problem.ok() && secret.ok();
+  if (!available) {
+    const base::Status& cause = problem.ok() ? secret.status() : problem;
+    base::LogWarn("a credential is unavailable",
+                  {{"credential", credential.name}, {"error", base::Message(cause)}});
+    secret = envoy::BuildCredential(credential, {});
+  }
+  {
+    base::MutexLock lock(mutex_);
+    if (available) unavailable_.erase(credential.name);
+    if (!available) unavailable_.insert(credential.name);
+  }
+  // Check denies before Envoy learns of a withdrawal, and allows after it has the new value.
+  if (!available) Rebuild();
+  if (secret.ok()) ads_.Put({*std::move(secret)});
+  if (available) Rebuild();
+}
+
+void RunningEdge::RenewLeases() {
+  std::uint64_t generation = 0;
+  {
+    base::MutexLock lock(mutex_);
+    generation = ++lease_generation_;
+  }
+  ads_.RenewLease(envoy::kEndpointType, generation);
+}
+
+void RunningEdge::SweepLeaves() {
+  for (int i = 0; i < kSweepBatches; ++i) {
+    const std::vector<std::string> names = parts_.leaves.Sweep();
+    if (names.empty()) return;
+    ads_.LeavesChanged(names);
+  }
+}
+
+void RunningEdge::EnvoyStarted(int pid, const std::string& confinement) {
+  base::MutexLock lock(mutex_);
+  status_.processes = {{"guardian", getppid()}, {"control", getpid()}, {"envoy", pid}};
+  status_.confinement = confinement;
+}
+
+void RunningEdge::ListeningAt(const std::map<std::string, std::string>& listeners, bool ready) {
+  base::MutexLock lock(mutex_);
+  const auto address = [&](const char* name) {
+    const auto found = listeners.find(name);
+    return found == listeners.end() ? std::string() : found->second;
+  };
+  status_.proxy_address = address(envoy::kExplicitListener);
+  status_.transparent_address = address(envoy::kTransparentListener);
+  status_.ready = ready;
+}
+
+ops::EdgeStatus RunningEdge::Status() const {
+  base::MutexLock lock(mutex_);
+  ops::EdgeStatus status = status_;
+  status.leaves = parts_.leaves.size();
+  return status;
+}
+
+}  // namespace exeat

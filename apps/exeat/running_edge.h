@@ -1,0 +1,107 @@
+// The edge while it runs: the snapshot that decisions are made from, and what Envoy is given.
+//
+// Purpose:  joins policy, keys, denylist, addresses and credentials into one immutable snapshot and
+//           one set of Envoy resources, and changes both together or not at all.
+// Order:    a candidate is pushed and acknowledged before decisions are made from it; when Envoy
+//           refuses, the former configuration, addresses and credentials are back before Publish
+//           returns. A restriction that could not be acknowledged denies in Check until it is.
+// Threads:  every method is safe concurrently; Publish and PublishKeys take turns.
+// Source:   docs/walkthroughs/policy-apply.md
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "authz/decision.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "credentials/watch.h"
+#include "envoy/build.h"
+#include "leaf_source.h"
+#include "operator/edge.h"
+#include "operator/metrics.h"
+#include "resolver/resolver.h"
+#include "revocation/denylist.h"
+#include "rpc/ads_server.h"
+#include "session/signing_keys.h"
+
+namespace exeat {
+
+class RunningEdge final : public ops::Edge {
+ public:
+  // All of it outlives the edge.
+  struct Parts {
+    const envoy::Typing& typing;
+    const session::SigningKeys& keys;
+    const revocation::Denylist& denylist;
+    LeafSource& leaves;
+    ops::Metrics& metrics;
+    const base::Clock& clock;
+    std::string ca_pem;
+    policy::Listeners listeners;  // with the ports that port 0 was given
+    std::string envoy_version;
+    std::uint32_t max_live_sessions = 0;
+  };
+  static base::StatusOr<std::unique_ptr<RunningEdge>> Make(Parts parts);
+  ~RunningEdge() override;
+
+  // The configuration that the first Envoy to connect is given.
+  base::Status Begin(policy::PolicyPtr policy, std::uint64_t revision);
+
+  rpc::AdsServer& ads() { return ads_; }
+  std::shared_ptr<const authz::Snapshot> snapshot() const { return snapshot_.Get(); }
+  // Pushes the addresses anew under their lease. Call every second.
+  void RenewLeases();
+  // Gives back and renews leaves. Call a few times a second.
+  void SweepLeaves();
+
+  void EnvoyStarted(int pid, const std::string& confinement);
+  void ListeningAt(const std::map<std::string, std::string>& listeners, bool ready);
+
+  authz::Snapshot Current() const override { return *snapshot(); }
+  base::Status Publish(policy::PolicyPtr candidate, std::uint64_t revision) override;
+  base::Status PublishKeys() override;
+  ops::EdgeStatus Status() const override;
+  std::string CaCertificate() const override { return parts_.ca_pem; }
+  void DenylistChanged() override { Rebuild(); }
+
+ private:
+  explicit RunningEdge(Parts parts);
+
+  base::StatusOr<std::vector<envoy::Resource>> Resources(const policy::Policy& policy) const;
+  base::Status UseVerifierOf(const policy::Policy& policy);
+  policy::PolicyPtr Effective(const policy::Policy& policy) const;
+  void Follow(const policy::PolicyPtr& policy);
+  void Rebuild();
+  void AddressesChanged(const std::string& host, const resolver::Addresses& addresses);
+  void CredentialChanged(const policy::Credential& credential, const base::Secret& value,
+                         const base::Status& problem);
+
+  const Parts parts_;
+  rpc::AdsServer ads_;
+  base::Published<std::shared_ptr<const authz::Snapshot>> snapshot_;
+
+  base::Mutex publishing_;  // one change of configuration at a time
+  mutable base::Mutex mutex_;
+  base::CondVar resolved_;
+  policy::PolicyPtr policy_ GUARDED_BY(mutex_);    // in force, as in its file
+  policy::PolicyPtr followed_ GUARDED_BY(mutex_);  // whose addresses and credentials are kept
+  std::uint64_t revision_ GUARDED_BY(mutex_) = 0;
+  std::shared_ptr<session::Verifier> verifier_ GUARDED_BY(mutex_);
+  std::set<std::string> unavailable_ GUARDED_BY(mutex_);
+  std::set<std::string> denied_hosts_ GUARDED_BY(mutex_);
+  bool restrictions_in_force_ GUARDED_BY(mutex_) = false;
+  ops::EdgeStatus status_ GUARDED_BY(mutex_);
+  std::uint64_t lease_generation_ GUARDED_BY(mutex_) = 0;
+
+  // Last: their threads call back into the above.
+  std::unique_ptr<resolver::Resolver> resolver_;
+  std::unique_ptr<credentials::Watch> watch_;
+};
+
+}  // namespace exeat

@@ -1,0 +1,29 @@
+// The gRPC servers of control: one socket for Envoy, one for the operator.
+//
+// Errors:   kUnavailable a socket that cannot be bound, naming it.
+// Threads:  gRPC's own.
+#pragma once
+
+#include <grpcpp/server.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "rpc/accesslog_server.h"
+#include "rpc/ads_server.h"
+#include "rpc/authz_server.h"
+#include "rpc/operator_service.h"
+
+namespace exeat {
+
+// `owner` is the uid that Envoy runs as, given the socket when this process is root.
+base::StatusOr<std::unique_ptr<::grpc::Server>> ServeEnvoy(const std::string& socket,
+                                                           std::uint32_t owner, rpc::AdsServer& ads,
+                                                           rpc::AuthzServer& authz,
+                                                           rpc::AccessLogServer& access_log);
+base::StatusOr<std::unique_ptr<::grpc::Server>> ServeOperator(const std::string& socket,
+                                                              rpc::OperatorService& service);
+
+}  // namespace exeat

@@ -11,8 +11,8 @@
 
 namespace exeat::base {
 
-using UnixSeconds = std::int64_t;                // UTC seconds since 1970, as in a JWT's exp
-using BootTime = std::chrono::nanoseconds;       // CLOCK_BOOTTIME
+using UnixSeconds = std::int64_t;           // UTC seconds since 1970, as in a JWT's exp
+using BootTime = std::chrono::nanoseconds;  // CLOCK_BOOTTIME
 
 class Clock {
  public:

@@ -46,11 +46,11 @@ Status ErrnoStatus(int error_number, std::string_view context);
 #define EXEAT_CONCAT(a, b) EXEAT_CONCAT_INNER(a, b)
 
 // Returns from the caller when `expression`, a Status, is an error.
-#define RETURN_IF_ERROR(expression)                                  \
-  do {                                                               \
+#define RETURN_IF_ERROR(expression)                                         \
+  do {                                                                      \
     if (::absl::Status exeat_status_ = (expression); !exeat_status_.ok()) { \
-      return exeat_status_;                                          \
-    }                                                                \
+      return exeat_status_;                                                 \
+    }                                                                       \
   } while (false)
 
 // Declares or assigns `target` from a StatusOr, or returns its error from the caller.

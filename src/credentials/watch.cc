@@ -2,8 +2,8 @@
 
 #include <sys/stat.h>
 
-#include <chrono>
 #include <cctype>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <thread>
@@ -56,8 +56,9 @@ base::StatusOr<base::Secret> ValueOf(std::string content) {
   base::Secret::Wipe(content);
   if (blank) return Invalid("the credential is blank; write its value into the file");
   if (controls) {
-    return Invalid("the credential holds a control character or more than one line; write its "
-                   "value alone, on one line");
+    return Invalid(
+        "the credential holds a control character or more than one line; write its "
+        "value alone, on one line");
   }
   return value;
 }

@@ -1,4 +1,5 @@
-// Reads the credential files of the policy, again whenever one is replaced, and validates each value.
+// Reads the credential files of the policy, again whenever one is replaced, and validates each
+// value.
 //
 // Purpose:  a rotation by rename is in force without a restart, and a value that must not be sent
 //           (blank, only spaces, control characters, a file open to others) is never handed on.

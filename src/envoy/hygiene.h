@@ -2,8 +2,7 @@
 //
 // Why here:  one list, so that the route that strips and the cluster that strips again agree.
 // Fail mode: a header nobody thought of passes; hence the prefixes beside the exact names.
-// Source:    docs/contract: "every place a token or a guest's own credential could stand is
-//            stripped before the request leaves"
+// Source:    docs/walkthroughs/request.md
 #pragma once
 
 #include <string>

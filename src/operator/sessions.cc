@@ -383,7 +383,9 @@ base::Status SessionDesk::Restore(const RevocationRequest& request) {
 base::Status SessionDesk::RotateSigningKey(bool withdraw) {
   audit::Event event;
   event.kind = audit::EventKind::kOperatorAction;
-  event.activity = withdraw ? "signing_key_withdrawn" : "signing_key_rotated";
+  event.activity = "key_rotated";
+  event.detail =
+      withdraw ? "earlier signing keys are withdrawn" : "earlier signing keys still verify";
   event.allowed = true;
   RETURN_IF_ERROR(Record(event));
   RETURN_IF_ERROR(parts_.keys.Rotate());

@@ -1,0 +1,179 @@
+#include "operator/policies.h"
+
+#include "audit/testing/fake_log.h"
+#include "base/testing/fake_clock.h"
+#include "base/testing/status_matchers.h"
+#include "operator/testing/fake_edge.h"
+#include "store/testing/memory_store.h"
+
+namespace exeat::ops {
+namespace {
+
+using base::IsOk;
+using base::StatusCode;
+using base::StatusIs;
+using base::StatusSays;
+
+constexpr const char* kTrust = "/etc/ssl/certs/ca-certificates.crt";
+
+PolicySource Source(const std::string& more = "") {
+  const std::string text = std::string(R"(version: 1
+deployment: acme
+state: ./state
+listeners: {proxy: 127.0.0.1:3128}
+posture: bump
+resolver: {hosts: {docs.example.net: [192.0.2.7], new.example.net: [192.0.2.8]}}
+upstream_trust: )") + kTrust +
+                           R"(
+destinations:
+- {name: docs, host: docs.example.net}
+)" + more;
+  return {text, "exeat.yaml", "/srv/edge"};
+}
+
+policy::Policy Running() {
+  policy::LoadResult loaded = policy::Load(Source().text, "exeat.yaml", "/srv/edge");
+  for (const policy::Mistake& mistake : loaded.mistakes) ADD_FAILURE() << mistake.ToString();
+  return loaded.policy;
+}
+
+class Policies : public ::testing::Test {
+ protected:
+  std::string Latest() {
+    const auto latest = store_.LatestPolicy();
+    return latest.ok() && latest->has_value() ? (*latest)->text : "";
+  }
+
+  const std::string new_destination_ = "- {name: new, host: new.example.net}\n";
+  base::FakeClock clock_;
+  revocation::Denylist denylist_;
+  FakeEdge edge_{Running(), denylist_};
+  store::MemoryStore store_;
+  audit::FakeLog audit_;
+  Metrics metrics_;
+  base::Worker worker_{16};
+  PolicyDesk desk_{{edge_, store_, worker_, audit_, metrics_, clock_}};
+};
+
+TEST_F(Policies, ApplyPublishesThenStores) {
+  const auto applied = desk_.Apply(Source(new_destination_));
+  ASSERT_THAT(applied, IsOk());
+  EXPECT_EQ(applied->revision, 1U);
+  EXPECT_FALSE(applied->changes.empty());
+  EXPECT_TRUE(edge_.Current().policy->HasHost("new.example.net"));
+  EXPECT_EQ(Latest(), Source(new_destination_).text);
+  ASSERT_THAT(desk_.Apply(Source()), IsOk());
+  EXPECT_EQ(edge_.Current().policy_revision, 2U);
+}
+
+TEST_F(Policies, ApplyNamesEveryMistakeAndChangesNothing) {
+  const auto applied = desk_.Apply(Source("- {name: docs, host: bad_host}\n"));
+  EXPECT_THAT(applied, StatusSays(StatusCode::kInvalidArgument, "exeat.yaml:"));
+  EXPECT_TRUE(edge_.published().empty());
+  EXPECT_EQ(Latest(), "");
+}
+
+TEST_F(Policies, ApplyStoresNothingWhenEnvoyRefuses) {
+  edge_.AnswerPublish({base::MakeStatus(StatusCode::kFailedPrecondition, "no such filter")});
+  EXPECT_THAT(desk_.Apply(Source(new_destination_)),
+              StatusSays(StatusCode::kFailedPrecondition, "no such filter"));
+  EXPECT_EQ(Latest(), "");
+  EXPECT_FALSE(edge_.Current().policy->HasHost("new.example.net"));
+}
+
+TEST_F(Policies, ApplyPublishesNothingWhenTheStoreIsGone) {
+  store_.FailWith(base::MakeStatus(StatusCode::kUnavailable, "locked"));
+  EXPECT_THAT(desk_.Apply(Source(new_destination_)), StatusIs(StatusCode::kUnavailable));
+  EXPECT_TRUE(edge_.published().empty());
+}
+
+// A store that answers until the policy has been published.
+class FailsAtAppend final : public store::Store {
+ public:
+  explicit FailsAtAppend(store::Store& inner) : inner_(inner) {}
+  base::Status InsertSession(const store::SessionRow& row) override {
+    return inner_.InsertSession(row);
+  }
+  base::Status UpdateSession(const store::SessionRow& row) override {
+    return inner_.UpdateSession(row);
+  }
+  base::StatusOr<store::SessionRow> FindSession(const std::string& sid) override {
+    return inner_.FindSession(sid);
+  }
+  base::StatusOr<std::vector<store::SessionRow>> ListSessions(base::UnixSeconds after) override {
+    return inner_.ListSessions(after);
+  }
+  base::Status PutRevocation(const store::RevocationRow& row) override {
+    return inner_.PutRevocation(row);
+  }
+  base::Status DeleteRevocation(store::RevokedKind kind, const std::string& id) override {
+    return inner_.DeleteRevocation(kind, id);
+  }
+  base::StatusOr<std::vector<store::RevocationRow>> ListRevocations() override {
+    return inner_.ListRevocations();
+  }
+  base::Status Prune(base::UnixSeconds before) override { return inner_.Prune(before); }
+  base::StatusOr<std::uint64_t> AppendPolicy(const std::string&, const std::string&,
+                                             base::UnixSeconds) override {
+    return base::MakeStatus(StatusCode::kUnavailable, "disk full");
+  }
+  base::StatusOr<std::optional<store::PolicyRevision>> LatestPolicy() override {
+    return inner_.LatestPolicy();
+  }
+
+ private:
+  store::Store& inner_;
+};
+
+TEST_F(Policies, ApplyPutsTheFormerOneBackWhenStoringFails) {
+  FailsAtAppend failing(store_);
+  PolicyDesk desk({edge_, failing, worker_, audit_, metrics_, clock_});
+  EXPECT_THAT(desk.Apply(Source(new_destination_)),
+              StatusSays(StatusCode::kUnavailable, "revision 1 is in force again"));
+  EXPECT_EQ(edge_.published().size(), 2U);
+  EXPECT_FALSE(edge_.Current().policy->HasHost("new.example.net"));
+}
+
+TEST_F(Policies, ApplySaysSoWhenTheFormerOneCannotBePutBack) {
+  FailsAtAppend failing(store_);
+  PolicyDesk desk({edge_, failing, worker_, audit_, metrics_, clock_});
+  edge_.AnswerPublish({absl::OkStatus(), base::MakeStatus(StatusCode::kUnavailable, "Envoy gone")});
+  EXPECT_THAT(desk.Apply(Source(new_destination_)),
+              StatusSays(StatusCode::kInternal, "could not be put back"));
+}
+
+TEST_F(Policies, ApplyRefusesKeysThatChangeAtRestart) {
+  PolicySource source = Source();
+  const std::string before = "127.0.0.1:3128";
+  source.text.replace(source.text.find(before), before.size(), "127.0.0.1:3999");
+  EXPECT_THAT(desk_.Apply(source), StatusSays(StatusCode::kFailedPrecondition, "listeners"));
+  EXPECT_TRUE(edge_.published().empty());
+  const auto difference = desk_.Diff(source);
+  ASSERT_THAT(difference, IsOk());
+  EXPECT_FALSE(difference->restart_keys.empty());
+}
+
+TEST_F(Policies, ApplyDoesNothingThatIsNotRecorded) {
+  audit_.FailWith(base::MakeStatus(StatusCode::kUnavailable, "audit disk full"));
+  EXPECT_THAT(desk_.Apply(Source(new_destination_)), StatusIs(StatusCode::kUnavailable));
+  EXPECT_TRUE(edge_.published().empty());
+}
+
+TEST_F(Policies, ApplyRecordsIntentAndOutcome) {
+  edge_.AnswerPublish({base::MakeStatus(StatusCode::kFailedPrecondition, "refused")});
+  EXPECT_FALSE(desk_.Apply(Source(new_destination_)).ok());
+  const auto events = audit_.events();
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_EQ(events[0].phase, audit::Phase::kIntent);
+  EXPECT_EQ(events[1].phase, audit::Phase::kOutcome);
+  EXPECT_FALSE(events[1].allowed);
+}
+
+TEST_F(Policies, DiffOfTheSameIsEmpty) {
+  const auto difference = desk_.Diff(Source());
+  ASSERT_THAT(difference, IsOk());
+  EXPECT_TRUE(difference->changes.empty());
+}
+
+}  // namespace
+}  // namespace exeat::ops

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "fmt/format.h"
-
 namespace exeat::crypto::der {
 
 std::size_t HeaderSize(std::size_t content_length) {
@@ -86,13 +84,21 @@ std::string Time(base::UnixSeconds time) {
   const auto day = std::chrono::floor<std::chrono::days>(point);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(point - day);
-  const int year = static_cast<int>(date.year());
-  const std::string rest =
-      fmt::format("{:02}{:02}{:02}{:02}{:02}Z", static_cast<unsigned>(date.month()),
-                  static_cast<unsigned>(date.day()), clock.hours().count(), clock.minutes().count(),
-                  clock.seconds().count());
-  if (year < 2050) return Tlv(kUtcTime, fmt::format("{:02}{}", year % 100, rest));
-  return Tlv(kGeneralizedTime, fmt::format("{:04}{}", year, rest));
+  const auto year = static_cast<unsigned>(static_cast<int>(date.year()));
+  std::string digits;
+  const auto append = [&digits](unsigned two_digits) {
+    digits.push_back(static_cast<char>('0' + two_digits / 10));
+    digits.push_back(static_cast<char>('0' + two_digits % 10));
+  };
+  if (year >= 2050) append(year / 100);
+  append(year % 100);
+  append(static_cast<unsigned>(date.month()));
+  append(static_cast<unsigned>(date.day()));
+  append(static_cast<unsigned>(clock.hours().count()));
+  append(static_cast<unsigned>(clock.minutes().count()));
+  append(static_cast<unsigned>(clock.seconds().count()));
+  digits.push_back('Z');
+  return Tlv(year < 2050 ? kUtcTime : kGeneralizedTime, digits);
 }
 
 }  // namespace exeat::crypto::der

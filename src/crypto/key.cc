@@ -1,32 +1,19 @@
 #include "crypto/key.h"
 
 #include <openssl/core_names.h>
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include <algorithm>
-#include <array>
 #include <climits>
 
 #include "crypto/context_pool.h"
 #include "crypto/ecdsa_signature.h"
 #include "crypto/p256.h"
-#include "crypto/pem.h"
 
 namespace exeat::crypto {
 namespace {
 
-constexpr std::size_t kScalarBytes = 32;
 constexpr std::size_t kMaxDerSignatureBytes = 72;
-
-// PKCS#8 around an ECPrivateKey of P-256 (RFC 5958, RFC 5915), up to the private scalar and from
-// there to the public point: every length in it is fixed.
-constexpr std::string_view kBeforeScalar(
-    "\x30\x81\x87\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce"
-    "\x3d\x03\x01\x07\x04\x6d\x30\x6b\x02\x01\x01\x04\x20",
-    36);
-constexpr std::string_view kBeforePoint("\xa1\x44\x03\x42\x00", 5);
 
 base::Status Refused(const std::string& what) {
   return OpenSslStatus(base::StatusCode::kInternal, what);
@@ -126,24 +113,17 @@ base::StatusOr<PrivateKey> PrivateKey::FromPem(std::string_view pem) {
 
 base::StatusOr<base::Secret> PrivateKey::ToPem() const {
   const std::string point = PointOf(state_->key.get());
-  BIGNUM* scalar = nullptr;
+  BIGNUM* number = nullptr;
   if (point.empty() ||
-      EVP_PKEY_get_bn_param(state_->key.get(), OSSL_PKEY_PARAM_PRIV_KEY, &scalar) != 1) {
+      EVP_PKEY_get_bn_param(state_->key.get(), OSSL_PKEY_PARAM_PRIV_KEY, &number) != 1) {
     return Refused("cannot read the private key");
   }
-  const BnPtr owned(scalar);
-  std::array<unsigned char, kBeforeScalar.size() + kScalarBytes + kBeforePoint.size() + kPointBytes>
-      der;
-  auto* out = std::copy(kBeforeScalar.begin(), kBeforeScalar.end(), der.begin());
-  if (BN_bn2binpad(scalar, out, kScalarBytes) != static_cast<int>(kScalarBytes)) {
+  const BnPtr owned(number);
+  Scalar scalar;
+  if (BN_bn2binpad(number, scalar.bytes.data(), kScalarBytes) != static_cast<int>(kScalarBytes)) {
     return Refused("cannot read the private key");
   }
-  out = std::copy(kBeforePoint.begin(), kBeforePoint.end(), out + kScalarBytes);
-  std::copy(point.begin(), point.end(), out);
-  std::string pem =
-      PemEncode(kPrivateKeyLabel, {reinterpret_cast<const char*>(der.data()), der.size()});
-  OPENSSL_cleanse(der.data(), der.size());
-  return base::Secret(std::move(pem));
+  return PemOf(scalar, point);
 }
 
 base::StatusOr<PublicKey> PrivateKey::Public() const {
@@ -179,6 +159,13 @@ base::StatusOr<std::string> PrivateKey::SignRaw(std::string_view message) const 
   auto raw = RawFromDerSignature(der);
   if (!raw.has_value()) return Refused("signature in an unexpected form");
   return *std::move(raw);
+}
+
+base::StatusOr<KeyMaterial> NewKeyMaterial() {
+  Scalar scalar;
+  const std::string point = NewScalarAndPoint(scalar);
+  if (point.empty()) return Refused("cannot make a P-256 key");
+  return KeyMaterial{SpkiOfPoint(point), PemOf(scalar, point)};
 }
 
 }  // namespace exeat::crypto

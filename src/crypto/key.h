@@ -67,4 +67,12 @@ class PrivateKey {
   std::unique_ptr<State> state_;
 };
 
+// A new key that is only handed on, never used here: OpenSSL 3.0's key objects take longer to give
+// their parts out than the arithmetic takes to make them.
+struct KeyMaterial {
+  std::string spki_der;
+  base::Secret pem;  // PKCS#8
+};
+base::StatusOr<KeyMaterial> NewKeyMaterial();
+
 }  // namespace exeat::crypto

@@ -2,6 +2,7 @@
 
 #include <openssl/pem.h>
 
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -76,6 +77,19 @@ TEST(PrivateKey, WritesTheSameBytesAsOpenSsl) {
     const auto key = PrivateKey::FromPem(pem);
     ASSERT_THAT(key, base::IsOk());
     EXPECT_EQ(key->ToPem()->Reveal(), pem);
+  }
+}
+
+TEST(KeyMaterial, IsAKeyThatOpenSslAcceptsAndNeverTheSameTwice) {
+  std::set<std::string> seen;
+  for (int i = 0; i < 50; ++i) {
+    const auto material = NewKeyMaterial();
+    ASSERT_THAT(material, base::IsOk());
+    const auto key = PrivateKey::FromPem(material->pem.Reveal());  // checks both halves
+    ASSERT_THAT(key, base::IsOk());
+    EXPECT_EQ(*key->SpkiDer(), material->spki_der);
+    EXPECT_EQ(key->ToPem()->Reveal(), material->pem.Reveal());
+    EXPECT_TRUE(seen.insert(material->spki_der).second);
   }
 }
 

@@ -3,7 +3,8 @@
 #   exeat_envoy_api  the C++ of the services we speak, and every descriptor as embedded bytes:
 #                    #include "envoy_api/descriptors.h"
 set(EXEAT_ENVOY "" CACHE FILEPATH "Envoy binary; empty: the pinned one, fetched by tools/fetch-envoy")
-find_package(Python3 REQUIRED COMPONENTS Interpreter)
+# Debian's own, never whatever python3 comes first on PATH.
+set(EXEAT_PYTHON /usr/bin/python3)
 
 set(envoy_binary "${EXEAT_ENVOY}")
 if(NOT envoy_binary)
@@ -20,7 +21,7 @@ set(services
 set(roots ${services} envoy/extensions/transport_sockets/tls/v3/secret.proto)
 file(MAKE_DIRECTORY ${api_dir}/envoy_api)
 execute_process(
-  COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/envoy-descriptors ${envoy_binary}
+  COMMAND ${EXEAT_PYTHON} ${PROJECT_SOURCE_DIR}/tools/envoy-descriptors ${envoy_binary}
           ${api_dir}/envoy.pb --closure ${roots}
   OUTPUT_VARIABLE closure OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 string(REPLACE "\n" ";" closure "${closure}")
@@ -90,6 +91,9 @@ set_source_files_properties(${api_dir}/descriptors.cc PROPERTIES
 add_library(exeat_envoy_api STATIC ${generated} ${generated_grpc} ${api_dir}/descriptors.cc)
 target_include_directories(exeat_envoy_api SYSTEM PUBLIC ${api_dir})
 target_compile_options(exeat_envoy_api PRIVATE -w -g0)
+if(EXEAT_SANITIZE)
+  target_compile_options(exeat_envoy_api PRIVATE -fno-sanitize=all)
+endif()
 target_link_libraries(exeat_envoy_api PUBLIC protobuf::libprotobuf gRPC::grpc++)
 set_target_properties(exeat_envoy_api PROPERTIES
   UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 24 UNITY_BUILD_UNIQUE_ID EXEAT_UNIT

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The demo's own TLS origin: says which credential it saw, never the credential itself.
 
     demo_origin.py DIRECTORY HOST...

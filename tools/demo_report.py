@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Turns the demo's steps (tab-separated on standard input) into DEMO_REPORT's JSON."""
 import json
 import sys

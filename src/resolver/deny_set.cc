@@ -87,12 +87,13 @@ std::optional<IpAddress> EmbeddedV4(const IpAddress& address) {
   return std::nullopt;
 }
 
+// An embedded address needs no word here: MayDial judges it by itself.
 bool IsOwn(const IpAddress& address, std::uint16_t port,
            const std::vector<policy::SocketAddress>& own) {
   return std::any_of(own.begin(), own.end(), [&](const policy::SocketAddress& entry) {
     if (entry.port != port && entry.port != 0) return false;
-    return entry.ip == address || entry.ip == EmbeddedV4(address) ||
-           EmbeddedV4(entry.ip) == address || (IsUnspecified(entry.ip) && IsLoopback(address));
+    return entry.ip == address || EmbeddedV4(entry.ip) == address ||
+           (IsUnspecified(entry.ip) && IsLoopback(address));
   });
 }
 

@@ -90,10 +90,10 @@ class KeyDirectory final : public SigningKeys {
     }
     const KeyPtr key = ring_.Get()->signing;
     const Json header{{"alg", "ES256"}, {"kid", key->kid}, {"typ", kTokenType}};
-    std::string token =
-        base::Base64UrlEncode(header.dump()) + "." + base::Base64UrlEncode(ClaimsToJson(claims));
+    std::string token = base::Base64UrlEncode(header.dump());
+    token.append(1, '.').append(base::Base64UrlEncode(ClaimsToJson(claims)));
     ASSIGN_OR_RETURN(const std::string signature, key->key.SignRaw(token));
-    token += "." + base::Base64UrlEncode(signature);
+    token.append(1, '.').append(base::Base64UrlEncode(signature));
     if (token.size() > kMaxTokenBytes) {
       return base::MakeStatus(
           base::StatusCode::kInvalidArgument,

@@ -47,7 +47,8 @@ std::string Brief(const std::string& line) {
   const nlohmann::json ours =
       record.value("/unmapped/exeat"_json_pointer, nlohmann::json::object());
   const nlohmann::json request = record.value("http_request", nlohmann::json::object());
-  std::string text = fmt::format("{:>6}  {}", Member(ours, "seq"), Member(record, "time_dt"));
+  const auto time_ms = record.value("time", std::int64_t{0});
+  std::string text = fmt::format("{:>6}  {}", Member(ours, "seq"), TimeText(time_ms / 1000));
   for (const std::string& word :
        {Member(ours, "activity"), Member(ours, "phase"), Member(record, "action"),
         Member(ours, "reason"), Member(request, "http_method"),

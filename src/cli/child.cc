@@ -22,7 +22,8 @@ base::StatusOr<pid_t> Spawn(const SignalGate& gate, const std::vector<std::strin
                             const std::vector<std::string>& environment) {
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  posix_spawnattr_setsigmask(&attributes, &gate.former());
+  const sigset_t mask = gate.ForChild();
+  posix_spawnattr_setsigmask(&attributes, &mask);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   const std::vector<char*> argv = Pointers(command);
   const std::vector<char*> envp = Pointers(environment);
@@ -44,6 +45,13 @@ SignalGate::SignalGate() {
   for (const int signal : kHandedOn) sigaddset(&held_, signal);
   sigaddset(&held_, SIGCHLD);
   pthread_sigmask(SIG_BLOCK, &held_, &former_);
+}
+
+sigset_t SignalGate::ForChild() const {
+  sigset_t mask = former_;
+  for (const int signal : kHandedOn) sigdelset(&mask, signal);
+  sigdelset(&mask, SIGCHLD);
+  return mask;
 }
 
 SignalGate::~SignalGate() {

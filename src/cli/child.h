@@ -23,7 +23,8 @@ class SignalGate {
   SignalGate& operator=(const SignalGate&) = delete;
 
   const sigset_t& held() const { return held_; }
-  const sigset_t& former() const { return former_; }
+  // The former mask for the child, which takes these signals whatever its parent held back.
+  sigset_t ForChild() const;
 
  private:
   sigset_t held_{};

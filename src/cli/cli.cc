@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "cli/commands.h"
+#include "guardian/harden.h"
 
 namespace exeat::cli {
 
@@ -71,6 +72,14 @@ int RunCli(const std::vector<std::string>& arguments, const CliHooks& hooks, std
 
 int RunCli(int argc, char** argv, const CliHooks& hooks) {
   const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  // Those two harden themselves; every other command may come to hold a token.
+  const bool hardens_itself =
+      !arguments.empty() && (arguments.front() == "up" || arguments.front() == "control");
+  const base::Status hardened = hardens_itself ? absl::OkStatus() : guardian::HardenProcess();
+  if (!hardened.ok()) {
+    std::cerr << "exeat: " << base::Message(hardened) << "\n";
+    return kFailed;
+  }
   return RunCli(arguments, hooks, std::cout, std::cerr);
 }
 

@@ -10,9 +10,9 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/render.h"
-#include "cli/starter_policy.h"
 #include "nlohmann/json.hpp"
 #include "policy/ip_address.h"
+#include "policy/starter.h"
 
 namespace exeat::cli {
 namespace {
@@ -34,10 +34,36 @@ base::Status WriteNew(const std::string& path, std::string_view content) {
   return base::WriteAll(fd.get(), content, path);
 }
 
-int RunInit(Context& context, const Options& options) {
+// What stands between the brackets of resolver.upstream; "" when resolv.conf names no server.
+std::string NameServers(std::string_view resolv_conf) {
+  std::istringstream lines{std::string(resolv_conf)};
+  std::string servers;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string keyword;
+    std::string address;
+    if (!(words >> keyword >> address) || keyword != "nameserver") continue;
+    const auto ip = policy::IpAddress::Parse(address);
+    if (!ip) continue;
+    servers += (servers.empty() ? "\"" : ", \"") + policy::SocketAddress{*ip, 53}.ToString() + "\"";
+  }
+  return servers;
+}
+
+// The starter with this machine's own name servers, where outside ones may not be reachable.
+std::string StarterHere() {
+  std::string policy(policy::StarterPolicy());
   const base::StatusOr<std::string> resolv = base::ReadFile("/etc/resolv.conf");
-  const std::string policy = StarterPolicy(NameServers(resolv.ok() ? *resolv : ""));
-  const base::Status written = WriteNew(options.file, policy);
+  const std::string servers = NameServers(resolv.ok() ? *resolv : "");
+  constexpr std::string_view kKey = "  upstream: [";
+  const std::size_t start = policy.find(kKey);
+  if (servers.empty() || start == std::string::npos) return policy;
+  const std::size_t first = start + kKey.size();
+  return policy.replace(first, policy.find(']', first) - first, servers);
+}
+
+int RunInit(Context& context, const Options& options) {
+  const base::Status written = WriteNew(options.file, StarterHere());
   if (!written.ok()) return Fail(context, written);
   const std::string up = options.file == "exeat.yaml" ? "exeat up" : "exeat up -c " + options.file;
   const std::string run = "exeat run -- curl -sS https://example.com/";
@@ -51,21 +77,6 @@ int RunInit(Context& context, const Options& options) {
 }
 
 }  // namespace
-
-std::string NameServers(std::string_view resolv_conf) {
-  std::istringstream lines{std::string(resolv_conf)};
-  std::string servers;
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string keyword;
-    std::string address;
-    if (!(words >> keyword >> address) || keyword != "nameserver") continue;
-    const auto ip = policy::IpAddress::Parse(address);
-    if (!ip) continue;
-    servers += (servers.empty() ? "\"" : ", \"") + policy::SocketAddress{*ip, 53}.ToString() + "\"";
-  }
-  return servers.empty() ? "\"9.9.9.9:53\"" : servers;
-}
 
 void AddInit(CLI::App& root, Context& context) {
   const auto options = std::make_shared<Options>();

@@ -1,0 +1,222 @@
+// The commands against an edge that remembers what it was asked.
+#include <fstream>
+
+#include "base/file.h"
+#include "base/testing/status_matchers.h"
+#include "cli/testing/fake_operator.h"
+#include "cli/testing/run_cli.h"
+#include "nlohmann/json.hpp"
+
+namespace exeat::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class Commands : public ::testing::Test {
+ protected:
+  Ran Run(std::vector<std::string> arguments) {
+    const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+    arguments.insert(dashes, {"--state", edge_.state()});
+    return Cli(arguments);
+  }
+  std::string Write(const std::string& name, const std::string& text) {
+    const std::string path = edge_.directory() + "/" + name;
+    EXPECT_THAT(base::WriteFileAtomically(path, text, 0600), base::IsOk());
+    return path;
+  }
+
+  FakeOperator edge_;
+};
+
+TEST_F(Commands, SessionCreateGivesTokenAndProxy) {
+  const Ran ran = Run({"session", "create", "--sub", "alice", "--grant", "a", "--grant", "b",
+                       "--ttl", "2m", "--json"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const nlohmann::json json = nlohmann::json::parse(ran.out);
+  EXPECT_EQ(json, nlohmann::json({{"sid", "sid1"},
+                                  {"token", "tok.en.1"},
+                                  {"expires_at", 1'800'000'000},
+                                  {"proxy_url", "http://session:tok.en.1@127.0.0.1:3128"}}));
+  ASSERT_EQ(edge_.created.size(), 1U);
+  EXPECT_EQ(edge_.created[0].sub(), "alice");
+  EXPECT_EQ(edge_.created[0].grants_size(), 2);
+  EXPECT_EQ(edge_.created[0].ttl_s(), 120);
+}
+
+TEST_F(Commands, SessionCreateReportsARefusalWithOne) {
+  edge_.failure = {::grpc::StatusCode::INVALID_ARGUMENT, "no destination asks for the grant \"x\""};
+  const Ran ran = Run({"session", "create", "--grant", "x"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.out, IsEmpty());
+  EXPECT_THAT(ran.err, HasSubstr("asks for the grant"));
+}
+
+TEST_F(Commands, SessionListShowsNoToken) {
+  EXPECT_THAT(Run({"session", "list"}).out, HasSubstr("sid1"));
+  EXPECT_EQ(nlohmann::json::parse(Run({"session", "list", "--json"}).out)["sessions"][0]["sid"],
+            "sid1");
+}
+
+TEST_F(Commands, SessionRevokeAcknowledgesThenReportsStreams) {
+  const Ran ran = Run({"session", "revoke", "sid1", "--reason", "leaked", "--json"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  std::istringstream lines(ran.out);
+  std::string first;
+  std::string second;
+  ASSERT_TRUE(std::getline(lines, first));
+  ASSERT_TRUE(std::getline(lines, second));
+  EXPECT_EQ(nlohmann::json::parse(first)["acknowledged"], true);
+  const nlohmann::json streams = nlohmann::json::parse(second);
+  EXPECT_EQ(streams["cut"], 0);
+  EXPECT_EQ(streams["uncut"], 0);
+  EXPECT_TRUE(streams["ms"].is_number());
+  ASSERT_EQ(edge_.revoked.size(), 1U);
+  EXPECT_EQ(edge_.revoked[0].kind(), ops::v1::REVOKED_KIND_SESSION);
+  EXPECT_EQ(edge_.revoked[0].reason(), "leaked");
+}
+
+TEST_F(Commands, SessionRevokeThatIsNotDurableFailsAndSaysThatItIsInForce) {
+  edge_.revoke_reply.set_durable(false);
+  edge_.revoke_reply.set_problem("in force on this edge, but not stored: locked");
+  const Ran json = Run({"session", "revoke", "--sub", "alice", "--json"});
+  EXPECT_EQ(json.code, 1);
+  EXPECT_EQ(nlohmann::json::parse(json.out)["acknowledged"], false);
+  EXPECT_EQ(nlohmann::json::parse(json.out)["in_force"], true);
+  const Ran text = Run({"session", "revoke", "--sub", "alice"});
+  EXPECT_EQ(text.code, 1);
+  EXPECT_THAT(text.err, HasSubstr("not stored: locked"));
+}
+
+TEST_F(Commands, SessionRevokeAndRestoreNameTheirKind) {
+  ASSERT_EQ(Run({"session", "revoke", "--sub", "alice"}).code, 0);
+  ASSERT_EQ(Run({"session", "revoke", "--jti", "j1"}).code, 0);
+  ASSERT_EQ(Run({"session", "revoke", "--all", "--yes"}).code, 0);
+  ASSERT_EQ(Run({"session", "restore", "--all"}).code, 0);
+  ASSERT_EQ(edge_.revoked.size(), 3U);
+  EXPECT_EQ(edge_.revoked[0].kind(), ops::v1::REVOKED_KIND_SUBJECT);
+  EXPECT_EQ(edge_.revoked[1].kind(), ops::v1::REVOKED_KIND_TOKEN_ID);
+  EXPECT_EQ(edge_.revoked[2].kind(), ops::v1::REVOKED_KIND_ALL);
+  EXPECT_EQ(edge_.restored[0].kind(), ops::v1::REVOKED_KIND_ALL);
+}
+
+TEST_F(Commands, PolicyApplySendsTheFileAndWhereItStands) {
+  ASSERT_EQ(Cli({"init", edge_.directory() + "/exeat.yaml"}).code, 0);
+  const std::string file = edge_.directory() + "/exeat.yaml";
+  const Ran ran = Run({"policy", "apply", file});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("revision 7"));
+  ASSERT_EQ(edge_.applied.size(), 1U);
+  EXPECT_EQ(edge_.applied[0].base_directory(), edge_.directory());
+  EXPECT_EQ(edge_.applied[0].text(), *base::ReadFile(file));
+}
+
+TEST_F(Commands, PolicyApplyFindsTheEdgeByThePolicysOwnState) {
+  const std::string file = edge_.directory() + "/exeat.yaml";
+  ASSERT_EQ(Cli({"init", file}).code, 0);
+  EXPECT_EQ(Cli({"policy", "apply", file}).code, 0);
+  EXPECT_EQ(edge_.applied.size(), 1U);
+}
+
+TEST_F(Commands, PolicyApplySendsNothingThatHasAMistake) {
+  const std::string file = Write("bad.yaml", "version: 1\nposture: open\n");
+  const Ran ran = Run({"policy", "apply", file});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("bad.yaml:2: posture"));
+  EXPECT_TRUE(edge_.applied.empty());
+}
+
+TEST_F(Commands, WhyAsksForTheSessionAndExitsZeroWhateverTheAnswer) {
+  const Ran ran = Run({"why", "--sid", "sid1", "GET", "https://api.test/"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_EQ(ran.out, "refused\n");
+  EXPECT_EQ(edge_.explained[0].sid(), "sid1");
+  EXPECT_EQ(Run({"why", "GET", "https://api.test/", "--json"}).out, "{\"allowed\":false}\n");
+}
+
+TEST_F(Commands, CaShowPrintsTheEdgesCertificate) {
+  EXPECT_EQ(Run({"ca", "show"}).out, edge_.status.ca_pem());
+}
+
+TEST_F(Commands, MetricsPrintsTextOrSamples) {
+  EXPECT_THAT(Run({"metrics"}).out, HasSubstr("exeat_envoy_up 1\n"));
+  const nlohmann::json json = nlohmann::json::parse(Run({"metrics", "--json"}).out);
+  EXPECT_EQ(json["samples"][0]["series"], "exeat_envoy_up");
+}
+
+TEST_F(Commands, DoctorNamesProcessesAndWhatIsWrong) {
+  ops::v1::Process& envoy = *edge_.status.add_processes();
+  envoy.set_role("envoy");
+  envoy.set_pid(42);
+  edge_.status.set_ready(false);
+  const Ran ran = Run({"doctor", "--json"});
+  EXPECT_EQ(ran.code, 1);
+  const nlohmann::json json = nlohmann::json::parse(ran.out);
+  EXPECT_EQ(json["processes"][0], nlohmann::json({{"role", "envoy"}, {"pid", 42}}));
+  EXPECT_EQ(json["ok"], false);
+  const auto ready = std::find_if(json["checks"].begin(), json["checks"].end(),
+                                  [](const nlohmann::json& c) { return c["name"] == "ready"; });
+  ASSERT_NE(ready, json["checks"].end());
+  EXPECT_EQ((*ready)["ok"], false);
+}
+
+TEST_F(Commands, ErrorsAreOneJsonObjectWhenAskedFor) {
+  edge_.failure = {::grpc::StatusCode::NOT_FOUND, "no session x"};
+  const Ran ran = Run({"session", "renew", "x", "--json"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.out, IsEmpty());
+  EXPECT_EQ(nlohmann::json::parse(ran.err)["error"], "no session x");
+}
+
+TEST(PolicyCheck, NeedsNoEdgeAndNamesTheLine) {
+  const store::PrivateDirectory directory;
+  const std::string file = directory.path() + "/p.yaml";
+  std::ofstream(file) << "version: 1\ndestinatons: []\n";
+  const Ran ran = Cli({"policy", "check", file});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("p.yaml:2:"));
+  EXPECT_THAT(ran.err, HasSubstr("destinations"));
+}
+
+TEST(PolicyCheck, AnswersTwoForAKeyOfALaterVersion) {
+  const store::PrivateDirectory directory;
+  ASSERT_EQ(Cli({"init", directory.path() + "/p.yaml"}).code, 0);
+  std::ofstream(directory.path() + "/p.yaml", std::ios::app)
+      << "tripwire: {window: 10m, bytes_out: 512MiB, action: revoke}\n";
+  const Ran ran = Cli({"policy", "check", directory.path() + "/p.yaml", "--json"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.err, HasSubstr("not supported yet"));
+  EXPECT_EQ(nlohmann::json::parse(ran.out)["mistakes"][0]["not_supported_yet"], true);
+}
+
+TEST(PolicyCheck, ReportsAFileThatIsNotThere) {
+  const Ran ran = Cli({"policy", "check", "/nowhere/p.yaml"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("/nowhere/p.yaml"));
+}
+
+TEST(Init, WritesAPolicyThatChecksAndNeverOverwrites) {
+  const store::PrivateDirectory directory;
+  const std::string file = directory.path() + "/exeat.yaml";
+  const Ran first = Cli({"init", file});
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("exeat up"));
+  EXPECT_THAT(first.out, HasSubstr("exeat run"));
+  const Ran checked = Cli({"policy", "check", file});
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  std::ofstream(file) << "mine";
+  const Ran second = Cli({"init", file});
+  EXPECT_EQ(second.code, 1);
+  EXPECT_THAT(second.err, HasSubstr("not touched"));
+  EXPECT_EQ(*base::ReadFile(file), "mine");
+}
+
+TEST(AuditVerify, SaysThatAnEmptyLogProvesNothing) {
+  const store::PrivateDirectory directory;
+  const Ran ran = Cli({"audit", "verify", "--dir", directory.path(), "--json"});
+  EXPECT_EQ(ran.code, 1);
+}
+
+}  // namespace
+}  // namespace exeat::cli

@@ -26,19 +26,19 @@ struct Event {
   EventKind kind = EventKind::kRequest;
   Phase phase = Phase::kNone;
   bool allowed = false;
-  std::string activity;      // "request", "connect", "session_created", "policy_applied", ...
-  std::string reason;        // denial code or operator's reason
+  std::string activity;  // "request", "connect", "session_created", "policy_applied", ...
+  std::string reason;    // denial code or operator's reason
   std::string sid, jti, sub;
   std::string request_id;
-  std::string destination;   // name in the policy
-  std::string credential;    // name, never a value
+  std::string destination;         // name in the policy
+  std::string credential;          // name, never a value
   std::string method, host, path;  // path without query
   std::uint16_t port = 0;
-  std::string source;        // guest ip:port
-  int status = 0;            // HTTP status of the outcome
+  std::string source;                         // guest ip:port
+  int status = 0;                             // HTTP status of the outcome
   std::uint64_t bytes_in = 0, bytes_out = 0;  // guest <- upstream, guest -> upstream
   std::uint64_t duration_ms = 0;
-  std::string detail;        // free text of ours: Envoy's response flags, a serial
+  std::string detail;  // free text of ours: Envoy's response flags, a serial
   std::uint64_t policy_revision = 0;
 };
 

@@ -22,7 +22,9 @@ namespace exeat::audit {
 class Log {
  public:
   // Opens or makes the log, recovering the valid prefix after a crash: a torn last line is moved to
-  // DIR/torn-SEQ and recorded. kFailedPrecondition when the chain itself is broken: verify first.
+  // DIR/torn-SEQ and recorded. kFailedPrecondition when the chain itself is broken (only the last
+  // 2 MiB are looked at, so that a start is quick: the rest is for Verify), or when another process
+  // has the log open. A sync that fails closes the log for good: open it again.
   static base::StatusOr<std::unique_ptr<Log>> Open(const std::string& directory,
                                                    const std::string& deployment,
                                                    const base::Clock& clock);
@@ -37,17 +39,20 @@ class Log {
 
 struct Verdict {
   bool intact = false;
-  std::uint64_t records = 0;      // intact ones from the start
+  std::uint64_t records = 0;         // intact ones from the start
   std::uint64_t first_bad_line = 0;  // from 1; 0 when intact
-  std::string problem;            // "prev does not match record 17", ...
-  std::string head;               // hex SHA-256 of the last intact line
+  std::string problem;               // "prev does not match record 17", ...
+  std::string head;                  // hex SHA-256 of the last intact line
 };
 
 // Reads a log and finds the first changed, missing, reordered or torn line. An absent or empty log
-// is not intact. `expected_head`, when not empty, must be the head: it shows loss of the tail.
+// is not intact. `expected_head`, when not empty, must be the head: it shows loss of the tail, and
+// is the only proof for the last record. When a record does not match the next one's prev, the
+// earlier one is the first bad line: which of the two was changed cannot be told.
 base::StatusOr<Verdict> Verify(const std::string& directory, const std::string& expected_head = {});
 
-// Calls `line` with each raw record from `from_seq` on, oldest first.
+// Calls `line` with each raw record from `from_seq` on, oldest first. Both read a log that is being
+// written as far as it went when they began.
 base::Status Export(const std::string& directory, std::uint64_t from_seq,
                     const std::function<void(std::string_view line)>& line);
 

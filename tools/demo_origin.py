@@ -41,7 +41,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         places = ("authorization", "x-exeat-session", "proxy-authorization")
         answer = json.dumps({
             "path": self.path,
-            "credential_seen": f"...{key[-9:]}" if key else "none",
+            "credential_seen": f"...{key[-7:]}" if key else "none",
             "session_token_seen": any(self.headers.get(name) for name in places)}).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")

@@ -54,7 +54,7 @@ def test_rotation_under_load_shows_the_old_value_or_the_new_one_only(edge, origi
 
     def load(leg):
         client, _ = guest.open_client(edge, url(origin), token if leg == "connect" else None, leg)
-        host = f"api.example.test:{origin.port}" if leg == "connect" else "api.example.test"
+        host = f"api.example.test:{origin.port}"
         headers = [] if leg == "connect" else [("x-exeat-session", token)]
         while not stop.is_set():
             answer = client.request("GET", "/load", host, headers)

@@ -7,10 +7,9 @@ from harness.world import SECRETS, assert_no_secret, settings, url
 
 LEGS = ["connect", "transparent"]
 FORGED = [
-    ("x-exeat-sid", "other"), ("x-exeat-sub", "root"), ("x-exeat-leg", "transparent"),
-    ("x-exeat-tunnel", "Bearer x"), ("x-exeat-authority", "api.example.test:1"),
-    ("x-exeat-sni-match", "true"), ("x-egress-tunnel", "Bearer x"), ("x-jwt-payload", "e30"),
-    ("x-session-id", "other"),
+    ("x-exeat-leg", "transparent"), ("x-exeat-tunnel", "Bearer x"),
+    ("x-exeat-target", "api.example.test:1"), ("x-exeat-sni", "api.example.test"),
+    ("x-exeat-sid", "other"), ("x-exeat-sub", "root"), ("x-exeat-anything", "else"),
 ]
 ENVOY = [
     ("x-envoy-original-path", "/admin"), ("x-envoy-retry-on", "5xx"), ("x-envoy-internal", "true"),

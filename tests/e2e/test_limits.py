@@ -92,7 +92,7 @@ def test_ten_applies_refill_nothing_and_cut_nothing(bench, edge, origin):
         client, _ = guest.open_client(edge, url(origin),
                                       session["token"] if leg == "connect" else None, leg)
         headers = [] if leg == "connect" else [("x-exeat-session", session["token"])]
-        host = f"api.example.test:{origin.port}" if leg == "connect" else "api.example.test"
+        host = f"api.example.test:{origin.port}"
         legs[leg] = WebSocket(client, "/ws", host, headers)
         assert legs[leg].opened, legs[leg].response
     assert [ask(edge, origin, session["token"]).status for _ in range(BURST)] == [200] * BURST

@@ -1,4 +1,5 @@
 """Bad input: each a clear error with file, line and remedy, and nothing half started."""
+import copy
 import json
 import os
 import re
@@ -50,7 +51,7 @@ def exeat(*arguments, timeout=30, **options):
 
 
 def line_of(path, needle):
-    return next(n for n, line in enumerate(path.read_text().splitlines(), 1) if needle in line)
+    return [n for n, line in enumerate(path.read_text().splitlines(), 1) if needle in line][-1]
 
 
 def edit(settings, dotted, value):
@@ -149,7 +150,7 @@ def test_every_mistake_is_told_at_once(place, authority):
 @pytest.mark.parametrize("kind", ["destinations", "credentials"])
 def test_duplicate_name(place, authority, kind):
     settings = good(place, authority)
-    settings[kind].append(dict(settings[kind][0]))
+    settings[kind].append(copy.deepcopy(settings[kind][0]))
     path = write(place, settings)
     done = exeat("policy", "check", path)
     assert done.returncode == 1 and settings[kind][0]["name"] in done.stderr, done

@@ -38,9 +38,8 @@ def open_on(edge, origin, leg, token, http="1.1"):
     client, refused = guest.open_client(edge, url(origin), token if leg == "connect" else None,
                                         leg, http)
     assert refused is None, refused
-    if leg == "connect":
-        return client, f"api.example.test:{origin.port}", []
-    return client, "api.example.test", [("x-exeat-session", token)]
+    headers = [] if leg == "connect" else [("x-exeat-session", token)]
+    return client, f"api.example.test:{origin.port}", headers
 
 
 @pytest.mark.parametrize("leg", LEGS)
@@ -199,7 +198,8 @@ class Channel:
         self.channel = grpc.secure_channel(
             f"127.0.0.1:{self.relay.port}", credentials,
             [("grpc.ssl_target_name_override", GRPC_HOST),
-             ("grpc.default_authority", GRPC_HOST), ("grpc.enable_http_proxy", 0)])
+             ("grpc.default_authority", f"{GRPC_HOST}:{grpc_origin.port}"),
+             ("grpc.enable_http_proxy", 0)])
         self.metadata = [] if leg == "connect" else [("x-exeat-session", token)]
 
     def unary(self, payload, **more):

@@ -25,7 +25,7 @@ class Warm:
         self.client, refused = guest.open_client(
             edge, url(origin), token if leg == "connect" else None, leg, http)
         assert refused is None
-        self.host = f"api.example.test:{origin.port}" if leg == "connect" else "api.example.test"
+        self.host = f"api.example.test:{origin.port}"
         self.headers = [] if leg == "connect" else [("x-exeat-session", token)]
         assert self.ask().status == 200
 

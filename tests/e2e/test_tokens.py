@@ -180,7 +180,6 @@ FORGERIES = {
     "exp is text": (lambda f: f.variant(exp="never"), "token_invalid"),
     "exp negative": (lambda f: f.variant(exp=-1), None),
     "exp 2^63": (lambda f: f.variant(exp=2**63), "token_invalid"),
-    "exp a million years off": (lambda f: f.variant(exp=2**45), None),
     "claims are a list": (
         lambda f: tokens.sign(f.key, f.header, b"[]"), "token_invalid"),
     "claims are deep": (

@@ -82,7 +82,7 @@ def test_unverifiable_origin_sees_nothing(edge, origins, fault, leg):
     origin = origins[fault]
     answer = guest.get(edge, f"https://{fault}.example.test:{origin.port}/", edge.token(), leg)
     assert_denied(answer, 502, "upstream_tls")
-    for told in ("CERTIFICATE", "certificate verify", "OPENSSL", "SSL routines"):
+    for told in ("verify_failed", "TLS_error", "OPENSSL", "SSL routines", "127.10.0.1"):
         assert told.lower() not in answer.body.decode().lower(), "TLS internals reach the guest"
     assert origin.accepts > 0 and origin.requests == []
 

@@ -25,7 +25,7 @@ def tunnel(edge, target, token, auth=basic, version="1.1", source=None):
     """CONNECT: (byte stream or None, Response)."""
     values = () if token is None else (auth(token),)
     if version == "2":
-        return h2client.open_tunnel(h2client.H2(transport.dial(edge.proxy, source)), target,
+        return h2client.open_tunnel(h2client.proxy_connection(edge.proxy, source), target,
                                     values)
     stream, response = h1client.connect(edge.proxy, target, values, version, source=source)
     if response.status != 200:
@@ -77,7 +77,7 @@ def get(edge, url, token, leg="connect", http="1.1", method="GET", headers=(), b
         return refused
     try:
         name, port, path = split(url)
-        authority = host or (name if port == 443 or leg == "transparent" else f"{name}:{port}")
+        authority = host or (name if port == 443 else f"{name}:{port}")
         return client.request(method, path, authority, inner, body)
     finally:
         client.close()

@@ -57,7 +57,7 @@ class H1:
         return self.receive(method)
 
     def close(self):
-        self.stream.close()
+        transport.hang_up(self.stream)
 
 
 def raw(stream, payload, method="GET"):

@@ -5,6 +5,7 @@ import h2.events
 import h2.exceptions
 
 from .h1client import Response
+from .transport import dial, hang_up
 
 
 class StreamReset(Exception):
@@ -124,7 +125,7 @@ class H2:
         return self.finish(self.start(method, path, authority, headers, body))
 
     def close(self):
-        self.stream.close()
+        hang_up(self.stream)
 
 
 class H2Tunnel:
@@ -146,6 +147,12 @@ class H2Tunnel:
 
     def close(self):
         self.connection.close()
+
+
+def proxy_connection(address, source=None):
+    """To the proxy in cleartext HTTP/2. Unvalidated: python3-h2 knows no CONNECT and would insist
+    on :path."""
+    return H2(dial(address, source), validate=False)
 
 
 def open_tunnel(connection, target, proxy_authorization=()):

@@ -100,6 +100,16 @@ class BioTls:
         self._stream.close()
 
 
+def hang_up(stream):
+    """Ends a connection at once, though a response object still holds a file on it."""
+    if isinstance(stream, socket.socket):
+        try:
+            stream.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+    stream.close()
+
+
 def recv_exactly(stream, size):
     received = b""
     while len(received) < size:

@@ -106,8 +106,10 @@ StatusOr<Confinement> Confinement::Prepare(const ConfinementRequest& request) {
   }
   out.binary_.Reset(open(request.binary.c_str(), O_RDONLY | O_CLOEXEC));
   if (!out.binary_.valid()) return ErrnoStatus(errno, request.binary);
-  out.run_directory_.Reset(open(request.run_directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!out.run_directory_.valid()) return ErrnoStatus(errno, request.run_directory);
+  out.run_directory_ = request.run_directory;
+  if (access(request.run_directory.c_str(), F_OK) != 0) {
+    return ErrnoStatus(errno, request.run_directory);
+  }
 
   const int abi = LandlockAbiVersion();
   if (abi > 0) {
@@ -132,7 +134,6 @@ StatusOr<Confinement> Confinement::Prepare(const ConfinementRequest& request) {
 
 std::optional<ChildFailure> Confinement::Apply() const noexcept {
   const auto failed = [](ChildStep step) { return ChildFailure{step, errno}; };
-  if (fchdir(run_directory_.get()) != 0) return failed(ChildStep::kRunDirectory);
   if (changes_uid_) {
     // Raw, as libc's wrappers take locks to tell other threads; this process has none.
     if (syscall(SYS_setgroups, 0, nullptr) != 0 || syscall(SYS_setresgid, gid_, gid_, gid_) != 0 ||
@@ -147,7 +148,11 @@ std::optional<ChildFailure> Confinement::Apply() const noexcept {
       return ChildFailure{ChildStep::kLandlock, error};
     }
   }
-  if (access(".", R_OK | W_OK | X_OK) != 0) return failed(ChildStep::kRunDirectory);
+  // As Envoy will see it, so that a directory it cannot use is found here and not in its log.
+  const char* directory = run_directory_.c_str();
+  if (chdir(directory) != 0 || access(directory, R_OK | W_OK | X_OK) != 0) {
+    return failed(ChildStep::kRunDirectory);
+  }
   return std::nullopt;
 }
 
@@ -169,6 +174,24 @@ Status PrepareRunDirectory(const std::string& path, std::uint32_t uid, std::uint
   }
   if (fchmod(directory.get(), 0700) != 0) return ErrnoStatus(errno, path);
   if (gives_away && fchown(directory.get(), uid, gid) != 0) return ErrnoStatus(errno, path);
+  return absl::OkStatus();
+}
+
+Status HandToEnvoy(const std::string& path, std::uint32_t uid, std::uint32_t gid) {
+  // By descriptor, so that what was looked at is what is changed.
+  UniqueFd target(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!target.valid()) return ErrnoStatus(errno, path);
+  struct stat info{};
+  if (fstat(target.get(), &info) != 0) return ErrnoStatus(errno, path);
+  if (S_ISLNK(info.st_mode)) {
+    return MakeStatus(StatusCode::kFailedPrecondition,
+                      path + ": a symbolic link where Envoy's socket should be; remove it");
+  }
+  const std::string opened = fmt::format("/proc/self/fd/{}", target.get());
+  if (chmod(opened.c_str(), 0600) != 0) return ErrnoStatus(errno, path);
+  if (CanChangeUid() && fchownat(target.get(), "", uid, gid, AT_EMPTY_PATH) != 0) {
+    return ErrnoStatus(errno, path);
+  }
   return absl::OkStatus();
 }
 

@@ -55,8 +55,10 @@ int LandlockAbi();
 bool CanChangeUid();
 
 struct ConfinementRequest {
-  std::string binary;         // absolute; allowed to be read and executed
-  std::string run_directory;  // absolute; becomes the working directory; read-write
+  std::string binary;  // absolute; allowed to be read and executed
+  // Absolute; becomes the working directory; read-write. Envoy looks up its configuration from
+  // the root, so its uid must be able to walk there.
+  std::string run_directory;
   std::uint32_t uid = kNobody;
   std::uint32_t gid = kNobody;
   bool allow_unconfined = false;
@@ -81,7 +83,7 @@ class Confinement {
   std::uint32_t uid_ = kNobody;
   std::uint32_t gid_ = kNobody;
   base::UniqueFd binary_;
-  base::UniqueFd run_directory_;
+  std::string run_directory_;
   base::UniqueFd ruleset_;  // not valid: no Landlock
   std::string description_;
 };
@@ -90,5 +92,10 @@ class Confinement {
 // when this process may give it away, else by itself. kFailedPrecondition for something that is
 // not a directory or belongs to a third user; symbolic links are not followed.
 base::Status PrepareRunDirectory(const std::string& path, std::uint32_t uid, std::uint32_t gid);
+
+// Closes a socket or file in the run directory to all but Envoy, mode 0600: a socket that root
+// bound could not be connected to by another uid. kFailedPrecondition for a symbolic link, which
+// Envoy, whose directory it is, could have put there.
+base::Status HandToEnvoy(const std::string& path, std::uint32_t uid, std::uint32_t gid);
 
 }  // namespace exeat::guardian

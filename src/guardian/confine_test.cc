@@ -2,11 +2,19 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <functional>
 
@@ -41,6 +49,36 @@ int BecomeNobody() {
 int OpenError(const std::string& path, int mode) {
   const base::UniqueFd fd(open(path.c_str(), mode | O_CLOEXEC, 0600));
   return fd.valid() ? 0 : errno;
+}
+
+// This process as on a kernel without Landlock, for good.
+bool LoseLandlock() {
+  std::array<sock_filter, 4> filter = {
+      sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 0, 1),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 && LandlockAbi() == 0;
+}
+
+// The permitted capabilities of this process; all of them when that cannot be told.
+std::uint64_t Permitted() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  if (syscall(SYS_capget, &header, sets.data()) != 0) return ~0ULL;
+  return sets[0].permitted | std::uint64_t{sets[1].permitted} << 32U;
+}
+
+bool LoseCapability(unsigned capability) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  if (syscall(SYS_capget, &header, sets.data()) != 0) return false;
+  sets[0].effective &= ~(1U << capability);
+  sets[0].permitted &= ~(1U << capability);
+  return syscall(SYS_capset, &header, sets.data()) == 0;
 }
 
 class Confine : public ::testing::Test {
@@ -106,8 +144,49 @@ TEST_F(Confine, RootGivesUpUidGroupsAndCapabilitiesForGood) {
               if (!confinement.ok() || confinement->Apply()) return 201;
               if (getuid() != kNobody || getgid() != kNobody || getgroups(0, nullptr) != 0)
                 return 1;
-              if (setuid(0) == 0 || CanChangeUid()) return 2;
+              // Raw, as in Apply: libc would ask the threads of a sanitizer as well.
+              if (syscall(SYS_setresuid, 0, 0, 0) == 0 || CanChangeUid()) return 2;
               return OpenError(directory_ / "secret", O_RDONLY) == EACCES ? 0 : 3;
+            }),
+            0);
+}
+
+TEST_F(Confine, RootThatMayNotChangeUidIsConfinedByLandlockAndLosesItsCapabilities) {
+  if (!CanChangeUid()) GTEST_SKIP() << "NOT ROOT: no capabilities to lose";
+  if (LandlockAbi() == 0) GTEST_SKIP() << "NO LANDLOCK in this kernel";
+  request_.run_directory = directory_ / "roots";
+  ASSERT_EQ(mkdir(request_.run_directory.c_str(), 0700), 0);
+  EXPECT_EQ(InChild([&] {
+              if (!LoseCapability(CAP_SETUID) || CanChangeUid()) return 200;
+              const auto confinement = Confinement::Prepare(request_);
+              if (!confinement.ok() || confinement->Apply()) return 201;
+              if (Permitted() != 0) return 1;
+              return OpenError(directory_ / "secret", O_RDONLY);
+            }),
+            EACCES);
+}
+
+TEST_F(Confine, NothingIsStartedUnconfinedUnlessThatWasAllowed) {
+  EXPECT_EQ(InChild([&] {
+              if (BecomeNobody() != 0 || !LoseLandlock()) return 200;
+              const auto refused = Confinement::Prepare(request_);
+              if (refused.status().code() != StatusCode::kFailedPrecondition) return 1;
+              if (base::Message(refused.status()).find("Landlock") == std::string::npos) return 2;
+              request_.allow_unconfined = true;
+              const auto allowed = Confinement::Prepare(request_);
+              if (!allowed.ok() || !allowed->description().starts_with("none")) return 3;
+              return allowed->Apply() ? 4 : 0;
+            }),
+            0);
+}
+
+TEST_F(Confine, RootNeedsNoLandlock) {
+  if (!CanChangeUid()) GTEST_SKIP() << "NOT ROOT: the change of uid is not tested";
+  EXPECT_EQ(InChild([&] {
+              if (!LoseLandlock()) return 200;
+              const auto confinement = Confinement::Prepare(request_);
+              if (!confinement.ok() || confinement->description() != "uid 65534") return 1;
+              return confinement->Apply() ? 2 : 0;
             }),
             0);
 }
@@ -116,6 +195,21 @@ TEST_F(Confine, ARunDirectoryThatEnvoyMayNotUseIsAFailure) {
   if (!CanChangeUid()) GTEST_SKIP() << "NOT ROOT: no directory is another user's";
   ASSERT_EQ(mkdir((directory_ / "roots").c_str(), 0700), 0);
   request_.run_directory = directory_ / "roots";
+  EXPECT_EQ(InChild([&] {
+              const auto confinement = Confinement::Prepare(request_);
+              if (!confinement.ok()) return 201;
+              const auto failure = confinement->Apply();
+              return failure && failure->step == ChildStep::kRunDirectory ? failure->error_number
+                                                                          : 202;
+            }),
+            EACCES);
+}
+
+TEST_F(Confine, ARunDirectoryThatEnvoyCannotWalkToIsAFailure) {
+  if (!CanChangeUid()) GTEST_SKIP() << "NOT ROOT: no directory is another user's";
+  ASSERT_EQ(mkdir((directory_ / "roots").c_str(), 0700), 0);
+  request_.run_directory = directory_ / "roots/run";
+  ASSERT_THAT(PrepareRunDirectory(request_.run_directory, kNobody, kNobody), IsOk());
   EXPECT_EQ(InChild([&] {
               const auto confinement = Confinement::Prepare(request_);
               if (!confinement.ok()) return 201;
@@ -177,6 +271,24 @@ TEST_F(Confine, PreparingARunDirectoryFollowsNoLinkAndTakesNoThirdUsers) {
   ASSERT_EQ(chown((directory_ / "third").c_str(), 12345, 12345), 0);
   EXPECT_THAT(PrepareRunDirectory(directory_ / "third", kNobody, kNobody),
               StatusSays(StatusCode::kFailedPrecondition, "uid 12345"));
+}
+
+TEST_F(Confine, WhatIsHandedToEnvoyIsItsOwnAndNoLinkIsFollowed) {
+  const std::string path = directory_ / "run/a.sock";
+  std::ofstream(path) << "";
+  chmod(path.c_str(), 0666);
+  ASSERT_THAT(HandToEnvoy(path, kNobody, kNobody), IsOk());
+  struct stat info{};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, CanChangeUid() ? kNobody : geteuid());
+  EXPECT_EQ(info.st_mode & 0777, 0600U);
+  const std::string link = directory_ / "run/link";
+  ASSERT_EQ(symlink((directory_ / "secret").c_str(), link.c_str()), 0);
+  EXPECT_THAT(HandToEnvoy(link, kNobody, kNobody), StatusIs(StatusCode::kFailedPrecondition));
+  ASSERT_EQ(stat((directory_ / "secret").c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, geteuid());
+  EXPECT_THAT(HandToEnvoy(directory_ / "absent", kNobody, kNobody),
+              StatusIs(StatusCode::kNotFound));
 }
 
 TEST(Landlock, EveryAbiUpToThisKernelsMakesARuleset) {

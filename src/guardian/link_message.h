@@ -27,10 +27,9 @@ struct EnvoyCommand {
   std::string binary;
   std::vector<std::string> argv;         // argv[0] included
   std::vector<std::string> environment;  // NAME=value; nothing is inherited
-  // Envoy's working directory and the only place that it may write to. Entered before the uid
-  // changes, so relative names in it work even where Envoy may not walk the directories above.
+  // Envoy's working directory and the only place that it may write to.
   std::string run_directory;
-  std::uint32_t uid = 0;  // 0: the guardian's default; Envoy never runs as root's child with uid 0
+  std::uint32_t uid = 0;  // 0: the guardian's default; a root guardian's Envoy is never root
   std::uint32_t gid = 0;  // likewise
 
   bool operator==(const EnvoyCommand&) const = default;

@@ -56,12 +56,16 @@ bool IsMethod(const std::string& method) {
 
 void Describe(const authz::Verdict& verdict, const policy::Policy& policy,
               Explanation& explanation) {
-  if (verdict.destination != nullptr) {
-    explanation.destination = verdict.destination->name;
-    explanation.line = verdict.destination->line;
-    explanation.grant = verdict.destination->grant;
-    explanation.credential = verdict.destination->credential;
-    explanation.destination_limits = verdict.destination->limits;
+  // A refusal that came before the rules still has one that would have been asked.
+  const policy::Destination* destination = verdict.destination != nullptr
+                                               ? verdict.destination
+                                               : policy.Find(explanation.host, explanation.port);
+  if (destination != nullptr) {
+    explanation.destination = destination->name;
+    explanation.line = destination->line;
+    explanation.grant = destination->grant;
+    explanation.credential = destination->credential;
+    explanation.destination_limits = destination->limits;
   }
   explanation.session_limits = policy.limits;
 }
@@ -124,7 +128,7 @@ std::string ToText(const Explanation& e) {
                         e.method, e.host, e.port, e.path, e.reason, e.status, e.detail);
   text += fmt::format("  session      {}\n", e.sid.empty() ? "none: no token presented" : e.sid);
   if (e.destination.empty()) {
-    text += "  destination  none decided this\n";
+    text += "  destination  none serves this host and port\n";
   } else {
     text += fmt::format("  destination  {} (policy line {}, revision {})\n", e.destination, e.line,
                         e.policy_revision);

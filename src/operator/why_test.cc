@@ -32,6 +32,7 @@ TEST(Why, SaysThatATokenIsMissing) {
   ASSERT_THAT(answer, IsOk());
   EXPECT_FALSE(answer->allowed);
   EXPECT_EQ(answer->reason, "token_missing");
+  EXPECT_EQ(answer->destination, "api");
 }
 
 TEST(Why, SaysThatAGrantIsMissingAndWhichOne) {

@@ -47,7 +47,7 @@ class AuditLog : public testing::Test {
     return log.ok() ? std::move(log).value() : nullptr;
   }
   std::unique_ptr<Log> OpenFaulty() {
-    auto log = OpenLogWith(FaultyFile::Opener(faults_), directory_.path(), "lab", clock_);
+    auto log = OpenLogWith(disk_.Opener(), directory_.path(), "lab", clock_);
     EXPECT_THAT(log, IsOk());
     return log.ok() ? std::move(log).value() : nullptr;
   }
@@ -61,15 +61,9 @@ class AuditLog : public testing::Test {
     EXPECT_TRUE(verdict->intact) << verdict->problem;
     EXPECT_EQ(verdict->records, records);
   }
-  template <class Change>
-  void SetFaults(Change change) {
-    base::MutexLock lock(faults_.mutex);
-    change(faults_);
-  }
-
   LogDirectory directory_;
   base::FakeClock clock_;
-  Faults faults_;
+  FaultyDisk disk_;
 };
 
 TEST_F(AuditLog, NumbersRecordsFromOneAndChainsThem) {
@@ -166,24 +160,24 @@ TEST_F(AuditLog, SyncReturnsOnceTheDiskHasAll) {
   auto log = OpenFaulty();
   ASSERT_THAT(log->Append(Request()), IsOk());
   ASSERT_THAT(log->Sync(), IsOk());
-  SetFaults([](Faults& faults) { EXPECT_GE(faults.syncs, 1); });
+  EXPECT_GE(disk_.syncs(), 1);
 }
 
 TEST_F(AuditLog, SyncsByItselfBeforeItEnds) {
   auto log = OpenFaulty();
   ASSERT_THAT(log->Append(Request()), IsOk());
   log.reset();
-  SetFaults([](Faults& faults) { EXPECT_GE(faults.syncs, 1); });
+  EXPECT_GE(disk_.syncs(), 1);
 }
 
 TEST_F(AuditLog, RefusesWhileTheDiskIsFullAndGoesOnAfterwards) {
   auto log = OpenFaulty();
   ASSERT_THAT(log->Append(Request()), IsOk());
-  SetFaults([](Faults& faults) { faults.write = base::ErrnoStatus(ENOSPC, "audit.jsonl"); });
+  disk_.Set({.write = base::ErrnoStatus(ENOSPC, "audit.jsonl")});
   EXPECT_THAT(log->Append(Request()), StatusIs(StatusCode::kResourceExhausted));
   EXPECT_THAT(log->Append(Request()), StatusIs(StatusCode::kResourceExhausted));
   ExpectIntact(1);
-  SetFaults([](Faults& faults) { faults.write = absl::OkStatus(); });
+  disk_.Set({});
   EXPECT_EQ(log->Append(Request()).value(), 2u);
   ExpectIntact(2);
 }
@@ -193,11 +187,11 @@ TEST_F(AuditLog, CutsAShortWriteBack) {
   ASSERT_THAT(log->Append(Request()), IsOk());
   const std::string before = directory_.Text();
   for (const std::size_t taken : {std::size_t{0}, std::size_t{1}, std::size_t{100}}) {
-    SetFaults([&](Faults& faults) { faults.take_only = taken; });
+    disk_.Set({.take_only = taken});
     EXPECT_THAT(log->Append(Request()), StatusIs(StatusCode::kUnavailable));
     EXPECT_EQ(directory_.Text(), before);
   }
-  SetFaults([](Faults& faults) { faults.take_only.reset(); });
+  disk_.Set({});
   EXPECT_EQ(log->Append(Request()).value(), 2u);
   ExpectIntact(2);
 }
@@ -205,21 +199,16 @@ TEST_F(AuditLog, CutsAShortWriteBack) {
 TEST_F(AuditLog, WritesNothingBehindATornRecordThatItCouldNotCut) {
   auto log = OpenFaulty();
   ASSERT_THAT(log->Append(Request()), IsOk());
-  SetFaults([](Faults& faults) {
-    faults.write = base::ErrnoStatus(EIO, "audit.jsonl");
-    faults.take_only = 50;
-    faults.truncate = base::ErrnoStatus(EIO, "audit.jsonl");
-  });
+  disk_.Set({.write = base::ErrnoStatus(EIO, "audit.jsonl"),
+             .take_only = 50,
+             .truncate = base::ErrnoStatus(EIO, "audit.jsonl")});
   EXPECT_THAT(log->Append(Request()), StatusIs(StatusCode::kUnavailable));
   const std::string torn = directory_.Text();
   // Writing would work again, but not behind the torn bytes.
-  SetFaults([](Faults& faults) {
-    faults.write = absl::OkStatus();
-    faults.take_only.reset();
-  });
+  disk_.Set({.truncate = base::ErrnoStatus(EIO, "audit.jsonl")});
   EXPECT_THAT(log->Append(Request()), StatusIs(StatusCode::kUnavailable));
   EXPECT_EQ(directory_.Text(), torn);
-  SetFaults([](Faults& faults) { faults.truncate = absl::OkStatus(); });
+  disk_.Set({});
   EXPECT_EQ(log->Append(Request()).value(), 2u);
   ExpectIntact(2);
 }
@@ -228,10 +217,10 @@ TEST_F(AuditLog, IsClosedForGoodByAFailedSync) {
   auto log = OpenFaulty();
   ASSERT_THAT(log->Append(Request()), IsOk());
   ASSERT_THAT(log->Sync(), IsOk());
-  SetFaults([](Faults& faults) { faults.sync = base::ErrnoStatus(EIO, "audit.jsonl"); });
+  disk_.Set({.sync = base::ErrnoStatus(EIO, "audit.jsonl")});
   ASSERT_THAT(log->Append(Request()), IsOk());
   EXPECT_THAT(log->Sync(), StatusIs(StatusCode::kUnavailable));
-  SetFaults([](Faults& faults) { faults.sync = absl::OkStatus(); });
+  disk_.Set({});
   EXPECT_THAT(log->Append(Request()), StatusIs(StatusCode::kUnavailable));
   EXPECT_THAT(log->Sync(), StatusIs(StatusCode::kUnavailable));
   log.reset();

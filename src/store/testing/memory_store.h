@@ -52,8 +52,8 @@ class MemoryStore final : public Store {
     for (const auto& [sid, row] : sessions_) {
       if (row.expires_at > alive_after) rows.push_back(row);
     }
-    std::stable_sort(rows.begin(), rows.end(), [](const SessionRow& a, const SessionRow& b) {
-      return a.created_at < b.created_at;
+    std::sort(rows.begin(), rows.end(), [](const SessionRow& a, const SessionRow& b) {
+      return std::tie(a.created_at, a.sid) < std::tie(b.created_at, b.sid);
     });
     return rows;
   }
@@ -78,8 +78,8 @@ class MemoryStore final : public Store {
     RETURN_IF_ERROR(failure_);
     std::vector<RevocationRow> rows;
     for (const auto& [key, row] : revocations_) rows.push_back(row);
-    std::stable_sort(rows.begin(), rows.end(), [](const RevocationRow& a, const RevocationRow& b) {
-      return a.revoked_at < b.revoked_at;
+    std::sort(rows.begin(), rows.end(), [](const RevocationRow& a, const RevocationRow& b) {
+      return std::tie(a.revoked_at, a.kind, a.id) < std::tie(b.revoked_at, b.kind, b.id);
     });
     return rows;
   }

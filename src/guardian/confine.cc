@@ -106,10 +106,8 @@ StatusOr<Confinement> Confinement::Prepare(const ConfinementRequest& request) {
   }
   out.binary_.Reset(open(request.binary.c_str(), O_RDONLY | O_CLOEXEC));
   if (!out.binary_.valid()) return ErrnoStatus(errno, request.binary);
-  out.run_directory_ = request.run_directory;
-  if (access(request.run_directory.c_str(), F_OK) != 0) {
-    return ErrnoStatus(errno, request.run_directory);
-  }
+  out.run_directory_.Reset(open(request.run_directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!out.run_directory_.valid()) return ErrnoStatus(errno, request.run_directory);
 
   const int abi = LandlockAbiVersion();
   if (abi > 0) {
@@ -134,6 +132,8 @@ StatusOr<Confinement> Confinement::Prepare(const ConfinementRequest& request) {
 
 std::optional<ChildFailure> Confinement::Apply() const noexcept {
   const auto failed = [](ChildStep step) { return ChildFailure{step, errno}; };
+  // Before the uid changes, which may not be able to walk there.
+  if (fchdir(run_directory_.get()) != 0) return failed(ChildStep::kRunDirectory);
   if (changes_uid_) {
     // Raw, as libc's wrappers take locks to tell other threads; this process has none.
     if (syscall(SYS_setgroups, 0, nullptr) != 0 || syscall(SYS_setresgid, gid_, gid_, gid_) != 0 ||
@@ -148,11 +148,8 @@ std::optional<ChildFailure> Confinement::Apply() const noexcept {
       return ChildFailure{ChildStep::kLandlock, error};
     }
   }
-  // As Envoy will see it, so that a directory it cannot use is found here and not in its log.
-  const char* directory = run_directory_.c_str();
-  if (chdir(directory) != 0 || access(directory, R_OK | W_OK | X_OK) != 0) {
-    return failed(ChildStep::kRunDirectory);
-  }
+  // Found out here and not in Envoy's log.
+  if (access(".", R_OK | W_OK | X_OK) != 0) return failed(ChildStep::kRunDirectory);
   return std::nullopt;
 }
 

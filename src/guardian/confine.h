@@ -56,8 +56,9 @@ bool CanChangeUid();
 
 struct ConfinementRequest {
   std::string binary;  // absolute; allowed to be read and executed
-  // Absolute; becomes the working directory; read-write. Envoy looks up its configuration from
-  // the root, so its uid must be able to walk there.
+  // Absolute; becomes the working directory; read-write. It is entered before the uid changes, so
+  // sockets under relative names work even where that uid cannot walk the directories above. Files
+  // do not: Envoy looks those up from the root.
   std::string run_directory;
   std::uint32_t uid = kNobody;
   std::uint32_t gid = kNobody;
@@ -83,7 +84,7 @@ class Confinement {
   std::uint32_t uid_ = kNobody;
   std::uint32_t gid_ = kNobody;
   base::UniqueFd binary_;
-  std::string run_directory_;
+  base::UniqueFd run_directory_;
   base::UniqueFd ruleset_;  // not valid: no Landlock
   std::string description_;
 };

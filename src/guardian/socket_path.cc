@@ -16,7 +16,6 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "fmt/format.h"
-#include "guardian/confine.h"
 
 namespace exeat::guardian {
 namespace {
@@ -146,16 +145,6 @@ StatusOr<std::string> ShortSocketDirectory(const std::string& state_directory) {
                       run + ": in the way of the link to the sockets; remove it");
   }
   return directory;
-}
-
-StatusOr<std::string> EnvoyRunDirectory(const std::string& state_directory) {
-  if (!CanChangeUid()) {
-    ASSIGN_OR_RETURN(const std::string sockets, FindSocketDirectory(state_directory));
-    return sockets + "/envoy";
-  }
-  ASSIGN_OR_RETURN(const std::string state, RealPath(state_directory));
-  return fmt::format("{}/exeat-envoy-{:016x}", access("/run", W_OK) == 0 ? "/run" : "/tmp",
-                     NameHash(state));
 }
 
 StatusOr<std::string> FindSocketDirectory(const std::string& state_directory) {

@@ -35,10 +35,4 @@ base::StatusOr<std::string> ShortSocketDirectory(const std::string& state_direct
 // ever started on this state.
 base::StatusOr<std::string> FindSocketDirectory(const std::string& state_directory);
 
-// The directory for the Envoy of this state directory: its bootstrap and every socket that it
-// binds or connects to; PrepareRunDirectory makes it. Under root Envoy has a uid of its own that
-// cannot walk into the state, so it lies in /run (or /tmp); else it is `envoy` in the directory
-// of ShortSocketDirectory, which must have been made.
-base::StatusOr<std::string> EnvoyRunDirectory(const std::string& state_directory);
-
 }  // namespace exeat::guardian

@@ -13,7 +13,6 @@
 #include "base/fd.h"
 #include "base/testing/status_matchers.h"
 #include "gtest/gtest.h"
-#include "guardian/confine.h"
 #include "guardian/testing/temp_directory.h"
 
 namespace exeat::guardian {
@@ -171,18 +170,6 @@ TEST_F(SocketDirectory, AnotherUsersDirectoryIsNotTrusted) {
   EXPECT_THAT(ShortSocketDirectory(long_state_),
               StatusSays(StatusCode::kFailedPrecondition, "uid 12345"));
   EXPECT_THAT(FindSocketDirectory(long_state_), StatusSays(StatusCode::kFailedPrecondition, *made));
-}
-
-TEST_F(SocketDirectory, EnvoysOwnIsWhereItsUidCanWalkAndShort) {
-  for (const std::string& state : {short_state_, long_state_}) {
-    ASSERT_THAT(ShortSocketDirectory(state), IsOk());
-    const auto run = EnvoyRunDirectory(state);
-    ASSERT_THAT(run, IsOk());
-    EXPECT_THAT(CheckSocketPath(*run + "/access-log.sock"), IsOk());
-    EXPECT_EQ(*EnvoyRunDirectory(state), *run);
-    EXPECT_EQ(run->starts_with(directory_.path()), !CanChangeUid()) << *run;
-  }
-  EXPECT_NE(*EnvoyRunDirectory(short_state_), *EnvoyRunDirectory(long_state_));
 }
 
 TEST_F(SocketDirectory, AStateThatIsNotThereIsNamed) {

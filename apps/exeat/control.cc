@@ -87,7 +87,7 @@ class Control {
   std::unique_ptr<rpc::AccessLogServer> access_log_;
   std::unique_ptr<rpc::OperatorService> operator_;
   base::Worker store_worker_;
-  std::unique_ptr<::grpc::Server> envoy_server_;
+  std::unique_ptr<EnvoyServer> envoy_server_;
   std::unique_ptr<::grpc::Server> operator_server_;
   std::atomic<bool> envoy_runs_{false};
   std::atomic<bool> draining_{false};
@@ -264,7 +264,7 @@ void Control::Housekeep(const std::stop_token& stop) {
   for (int tick = 1; !stop.stop_requested(); ++tick) {
     std::this_thread::sleep_for(kTick);
     WatchReadiness();
-    if (tick % kTicksPerLease == 0) edge_->RenewLeases();
+    if (tick % kTicksPerLease == 0) edge_->ads().RenewLeases();
     if (tick % kTicksPerSweep == 0) edge_->SweepLeaves();
     if (tick % kTicksPerTidy == 0) {
       const base::Status tidied = sessions_->Tidy();

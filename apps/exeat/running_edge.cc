@@ -125,8 +125,7 @@ void RunningEdge::Follow(const policy::PolicyPtr& policy) {
     }
   }
   for (const auto& credential : policy->credentials) {
-    const auto blank = envoy::BuildCredential(credential, {});
-    if (blank.ok()) secrets.insert(blank->name);
+    secrets.insert(envoy::CredentialSecretName(credential.name));
   }
   ads_.Keep(envoy::kEndpointType, clusters);
   ads_.Keep(envoy::kSecretType, secrets);
@@ -189,11 +188,9 @@ void RunningEdge::Rebuild() {
 
 void RunningEdge::AddressesChanged(const std::string& host, const resolver::Addresses& addresses) {
   policy::PolicyPtr policy;
-  std::uint64_t generation = 0;
   {
     base::MutexLock lock(mutex_);
     policy = followed_;
-    generation = lease_generation_;
     const bool denied = addresses.good.empty() && !addresses.denied.empty();
     if (denied) denied_hosts_.insert(host);
     if (!denied) denied_hosts_.erase(host);
@@ -206,8 +203,7 @@ void RunningEdge::AddressesChanged(const std::string& host, const resolver::Addr
   for (const auto& destination : policy->destinations) {
     if (destination.host != host) continue;
     for (const auto port : destination.ports) {
-      auto built =
-          envoy::BuildEndpoints(destination, port, addresses.good, generation, parts_.typing);
+      auto built = envoy::BuildEndpoints(destination, port, addresses.good, parts_.typing);
       if (built.ok()) {
         endpoints.push_back(*std::move(built));
       } else {
@@ -240,15 +236,6 @@ void RunningEdge::CredentialChanged(const policy::Credential& credential, const 
   if (!available) Rebuild();
   if (secret.ok()) ads_.Put({*std::move(secret)});
   if (available) Rebuild();
-}
-
-void RunningEdge::RenewLeases() {
-  std::uint64_t generation = 0;
-  {
-    base::MutexLock lock(mutex_);
-    generation = ++lease_generation_;
-  }
-  ads_.RenewLease(envoy::kEndpointType, generation);
 }
 
 void RunningEdge::SweepLeaves() {

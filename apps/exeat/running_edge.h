@@ -55,8 +55,6 @@ class RunningEdge final : public ops::Edge {
 
   rpc::AdsServer& ads() { return ads_; }
   std::shared_ptr<const authz::Snapshot> snapshot() const { return snapshot_.Get(); }
-  // Pushes the addresses anew under their lease. Call every second.
-  void RenewLeases();
   // Gives back and renews leaves. Call a few times a second.
   void SweepLeaves();
 
@@ -97,7 +95,6 @@ class RunningEdge final : public ops::Edge {
   std::set<std::string> denied_hosts_ GUARDED_BY(mutex_);
   bool restrictions_in_force_ GUARDED_BY(mutex_) = false;
   ops::EdgeStatus status_ GUARDED_BY(mutex_);
-  std::uint64_t lease_generation_ GUARDED_BY(mutex_) = 0;
 
   // Last: their threads call back into the above.
   std::unique_ptr<resolver::Resolver> resolver_;

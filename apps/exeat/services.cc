@@ -30,20 +30,33 @@ base::StatusOr<std::unique_ptr<::grpc::Server>> Serve(::grpc::ServerBuilder& bui
 
 }  // namespace
 
-base::StatusOr<std::unique_ptr<::grpc::Server>> ServeEnvoy(const std::string& socket,
-                                                           std::uint32_t owner, rpc::AdsServer& ads,
-                                                           rpc::AuthzServer& authz,
-                                                           rpc::AccessLogServer& access_log) {
+EnvoyServer::EnvoyServer(rpc::AuthzServer& authz)
+    : checks_([&authz](const auto& request, auto& response) { authz.Answer(request, response); }) {}
+
+EnvoyServer::~EnvoyServer() { Shutdown(std::chrono::system_clock::now()); }
+
+void EnvoyServer::Shutdown(std::chrono::system_clock::time_point deadline) {
+  if (server_ == nullptr) return;
+  server_->Shutdown(deadline);
+  checks_.Wait();
+}
+
+base::StatusOr<std::unique_ptr<EnvoyServer>> ServeEnvoy(const std::string& socket,
+                                                        std::uint32_t owner, rpc::AdsServer& ads,
+                                                        rpc::AuthzServer& authz,
+                                                        rpc::AccessLogServer& access_log) {
+  auto served = std::make_unique<EnvoyServer>(authz);
   ::grpc::ServerBuilder builder;
   builder.RegisterService(&ads);
-  builder.RegisterService(&authz);
   builder.RegisterService(&access_log);
+  served->checks_.Register(builder);
   builder.SetMaxReceiveMessageSize(64 << 20);
-  ASSIGN_OR_RETURN(auto server, Serve(builder, socket));
+  ASSIGN_OR_RETURN(served->server_, Serve(builder, socket));
+  served->checks_.Start();
   if (guardian::CanChangeUid() && chown(socket.c_str(), owner, owner) != 0) {
     return base::ErrnoStatus(errno, socket);
   }
-  return server;
+  return served;
 }
 
 base::StatusOr<std::unique_ptr<::grpc::Server>> ServeOperator(const std::string& socket,

@@ -1,11 +1,12 @@
 // The gRPC servers of control: one socket for Envoy, one for the operator.
 //
 // Errors:   kUnavailable a socket that cannot be bound, naming it.
-// Threads:  gRPC's own.
+// Threads:  gRPC's own, and those of the check queue.
 #pragma once
 
 #include <grpcpp/server.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,15 +15,31 @@
 #include "rpc/accesslog_server.h"
 #include "rpc/ads_server.h"
 #include "rpc/authz_server.h"
+#include "rpc/check_queue.h"
 #include "rpc/operator_service.h"
 
 namespace exeat {
 
+class EnvoyServer {
+ public:
+  explicit EnvoyServer(rpc::AuthzServer& authz);
+  ~EnvoyServer();
+  // Ends every call, the latest at `deadline`.
+  void Shutdown(std::chrono::system_clock::time_point deadline);
+
+ private:
+  friend base::StatusOr<std::unique_ptr<EnvoyServer>> ServeEnvoy(const std::string&, std::uint32_t,
+                                                                 rpc::AdsServer&, rpc::AuthzServer&,
+                                                                 rpc::AccessLogServer&);
+  rpc::CheckQueue checks_;
+  std::unique_ptr<::grpc::Server> server_;
+};
+
 // `owner` is the uid that Envoy runs as, given the socket when this process is root.
-base::StatusOr<std::unique_ptr<::grpc::Server>> ServeEnvoy(const std::string& socket,
-                                                           std::uint32_t owner, rpc::AdsServer& ads,
-                                                           rpc::AuthzServer& authz,
-                                                           rpc::AccessLogServer& access_log);
+base::StatusOr<std::unique_ptr<EnvoyServer>> ServeEnvoy(const std::string& socket,
+                                                        std::uint32_t owner, rpc::AdsServer& ads,
+                                                        rpc::AuthzServer& authz,
+                                                        rpc::AccessLogServer& access_log);
 base::StatusOr<std::unique_ptr<::grpc::Server>> ServeOperator(const std::string& socket,
                                                               rpc::OperatorService& service);
 

@@ -11,24 +11,19 @@ namespace exeat::envoy {
 
 base::StatusOr<Resource> BuildEndpoints(const policy::Destination& destination, std::uint16_t port,
                                         const std::vector<policy::IpAddress>& addresses,
-                                        std::uint64_t lease_generation, const Typing& typing) {
+                                        const Typing& typing) {
   Json endpoints = Json::array();
   for (const policy::IpAddress& address : addresses) {
     const Json socket = {{"address", address.ToString()}, {"port_value", port}};
     endpoints.push_back({{"endpoint", {{"address", {{"socket_address", socket}}}}}});
   }
   const Json locality = {{"lb_endpoints", std::move(endpoints)}};
-  ASSIGN_OR_RETURN(
-      Resource resource,
-      MakeResource(
-          Typed(
-              "envoy.config.endpoint.v3.ClusterLoadAssignment",
-              {{"cluster_name", ClusterName(destination, port)},
-               {"endpoints", Json::array({locality})},
-               {"policy", {{"endpoint_stale_after", fmt::format("{}s", kEndpointLease.count())}}}}),
-          typing));
-  resource.version = fmt::format("{}-{}", resource.version, lease_generation);
-  return resource;
+  return MakeResource(
+      Typed("envoy.config.endpoint.v3.ClusterLoadAssignment",
+            {{"cluster_name", ClusterName(destination, port)},
+             {"endpoints", Json::array({locality})},
+             {"policy", {{"endpoint_stale_after", fmt::format("{}s", kEndpointLease.count())}}}}),
+      typing);
 }
 
 }  // namespace exeat::envoy

@@ -1,6 +1,7 @@
 // Endpoints: the addresses that Envoy may dial for one destination and port, on a lease.
 //
-// Units:     the lease is kEndpointLease; push a new generation at least every half of it.
+// Units:     the lease is kEndpointLease; whoever serves it pushes it again, under a new
+//            version, at least every half of that.
 // Fail mode: when pushes stop the addresses expire and requests are refused.
 #pragma once
 
@@ -17,10 +18,9 @@ namespace exeat::envoy {
 
 inline constexpr std::chrono::seconds kEndpointLease{3};
 
-// `addresses` are the resolver's good ones; empty closes the destination. The version ends in
-// `lease_generation`, so that an unchanged list renews the lease.
+// `addresses` are the resolver's good ones; empty closes the destination.
 base::StatusOr<Resource> BuildEndpoints(const policy::Destination& destination, std::uint16_t port,
                                         const std::vector<policy::IpAddress>& addresses,
-                                        std::uint64_t lease_generation, const Typing& typing);
+                                        const Typing& typing);
 
 }  // namespace exeat::envoy

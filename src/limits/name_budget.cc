@@ -12,12 +12,11 @@ constexpr std::size_t kMaxAnnounced = 65536;
 }  // namespace
 
 NameBudget::NameBudget(Options options, const base::Clock& clock)
-    : options_(options),
-      clock_(clock),
-      common_{options.unannounced_per_minute, clock.BootNow()} {}
+    : options_(options), clock_(clock), common_{options.unannounced_per_minute, clock.BootNow()} {}
 
 bool NameBudget::Take(Bucket& bucket, double per_minute, base::BootTime now) {
-  const double minutes = std::chrono::duration<double, std::ratio<60>>(now - bucket.refilled).count();
+  const double minutes =
+      std::chrono::duration<double, std::ratio<60>>(now - bucket.refilled).count();
   bucket.names = std::min(per_minute, bucket.names + minutes * per_minute);
   bucket.refilled = now;
   if (bucket.names < 1) return false;
@@ -27,7 +26,8 @@ bool NameBudget::Take(Bucket& bucket, double per_minute, base::BootTime now) {
 
 // A bucket untouched for a minute is full again, so forgetting it loses nothing.
 void NameBudget::ForgetOld(base::BootTime now) {
-  std::erase_if(sessions_, [now](const auto& entry) { return now - entry.second.refilled > kWindow; });
+  std::erase_if(sessions_,
+                [now](const auto& entry) { return now - entry.second.refilled > kWindow; });
   std::erase_if(announced_, [now](const auto& entry) { return now - entry.second > kWindow; });
 }
 

@@ -24,6 +24,11 @@ std::size_t PushRank(const std::string& type_url) {
   return 0;
 }
 
+// A version without the mark of its lease.
+std::string_view ContentOf(std::string_view version) {
+  return version.substr(0, version.find('+'));
+}
+
 DeltaRequest FromProto(const Request& request) {
   DeltaRequest out;
   out.type_url = request.type_url();
@@ -202,7 +207,9 @@ void AdsServer::Restore(const Table& published) {
   Push(changes);
 }
 
-void AdsServer::Push(const Changes& changes) {
+void AdsServer::Push(Changes changes) {
+  // A changed cluster warms until its addresses come again, though Envoy does not ask for them.
+  if (changes.contains(::exeat::envoy::kClusterType)) RenewInto(changes);
   std::vector<std::pair<std::size_t, std::string>> order;
   for (const auto& [type, names] : changes) order.emplace_back(PushRank(type), type);
   std::sort(order.begin(), order.end());
@@ -250,7 +257,7 @@ void AdsServer::Put(const std::vector<::exeat::envoy::Resource>& resources) {
   Changes changes;
   for (const auto& resource : resources) {
     VersionedPtr& slot = single_[resource.type_url][resource.name];
-    if (slot != nullptr && slot->version == resource.version) continue;
+    if (slot != nullptr && ContentOf(slot->version) == resource.version) continue;
     slot = std::make_shared<Versioned>(Versioned{resource.version, resource.value});
     changes[resource.type_url].push_back(resource.name);
   }
@@ -274,18 +281,23 @@ void AdsServer::LeavesChanged(const std::vector<std::string>& names) {
   Push({{std::string(::exeat::envoy::kSecretType), names}});
 }
 
-void AdsServer::RenewLease(const std::string& type_url, std::uint64_t generation) {
+void AdsServer::RenewLeases() {
   base::MutexLock lock(mutex_);
-  const auto type = single_.find(type_url);
-  if (type == single_.end()) return;
   Changes changes;
-  for (auto& [name, resource] : type->second) {
-    const std::string base_version = resource->version.substr(0, resource->version.find('+'));
-    resource = std::make_shared<Versioned>(
-        Versioned{fmt::format("{}+{}", base_version, generation), resource->value});
-    changes[type_url].push_back(name);
-  }
+  RenewInto(changes);
   Push(changes);
+}
+
+void AdsServer::RenewInto(Changes& changes) {
+  const auto type = single_.find(::exeat::envoy::kEndpointType);
+  if (type == single_.end()) return;
+  ++lease_;
+  std::vector<std::string>& names = changes[::exeat::envoy::kEndpointType];
+  for (auto& [name, resource] : type->second) {
+    resource = std::make_shared<Versioned>(
+        Versioned{fmt::format("{}+{}", ContentOf(resource->version), lease_), resource->value});
+    names.push_back(name);
+  }
 }
 
 base::Status AdsServer::WaitAcknowledged(std::chrono::milliseconds timeout) {

@@ -52,8 +52,8 @@ class AdsServer final
   void Keep(const std::string& type_url, const std::set<std::string>& names);
   // Announces that leaves were renewed or evicted; each is asked for again by Hooks::leaf.
   void LeavesChanged(const std::vector<std::string>& names);
-  // Pushes these resources of one type again under a new version: a lease.
-  void RenewLease(const std::string& type_url, std::uint64_t generation);
+  // Pushes every address set again under a new version: a lease.
+  void RenewLeases();
 
   // Waits until every open stream has acknowledged all that was sent.
   base::Status WaitAcknowledged(std::chrono::milliseconds timeout);
@@ -73,7 +73,8 @@ class AdsServer final
 
   Changes Replace(const std::vector<::exeat::envoy::Resource>& resources) REQUIRES(mutex_);
   void Restore(const Table& published) REQUIRES(mutex_);
-  void Push(const Changes& changes) REQUIRES(mutex_);
+  void RenewInto(Changes& changes) REQUIRES(mutex_);
+  void Push(Changes changes) REQUIRES(mutex_);
   base::Status WaitLocked(std::chrono::milliseconds timeout) REQUIRES(mutex_);
   void Forget(Reactor* reactor);
 
@@ -83,6 +84,7 @@ class AdsServer final
   Table published_ GUARDED_BY(mutex_);  // replaced whole by Publish
   Table single_ GUARDED_BY(mutex_);     // put one by one
   std::vector<Reactor*> streams_ GUARDED_BY(mutex_);
+  std::uint64_t lease_ GUARDED_BY(mutex_) = 0;
   std::uint64_t nacks_ GUARDED_BY(mutex_) = 0;
   std::string last_nack_ GUARDED_BY(mutex_);
   base::Mutex publishing_;  // one Publish at a time

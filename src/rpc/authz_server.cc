@@ -107,25 +107,22 @@ authz::Verdict AuthzServer::Judge(const CheckFacts& check, const authz::Snapshot
   return verdict;
 }
 
-::grpc::ServerUnaryReactor* AuthzServer::Check(::grpc::CallbackServerContext* context,
-                                               const CheckRequest* request,
-                                               CheckResponse* response) {
-  auto* reactor = context->DefaultReactor();
+void AuthzServer::Answer(const CheckRequest& request, CheckResponse& response) const noexcept {
   const base::BootTime started = clock_.BootNow();
+  std::shared_ptr<const authz::Snapshot> snapshot;  // the verdict points into it
   authz::Verdict verdict;
   CheckFacts check;
   try {
-    check = FactsOf(*request, clock_.UnixNow());
-    verdict = Judge(check, *hooks_.snapshot());
+    check = FactsOf(request, clock_.UnixNow());
+    snapshot = hooks_.snapshot();
+    verdict = Judge(check, *snapshot);
   } catch (const std::exception& error) {
     verdict = authz::Verdict();
     base::LogError("a check failed: denying", {{"error", error.what()}});
   }
-  RenderVerdict(verdict, check.facts.leg, check.request_id, response);
+  RenderVerdict(verdict, check.facts.leg, check.request_id, &response);
   base::Secret::Wipe(verdict.presented_token);
   hooks_.observe(check.facts.leg, verdict, clock_.BootNow() - started);
-  reactor->Finish(::grpc::Status::OK);
-  return reactor;
 }
 
 }  // namespace exeat::rpc

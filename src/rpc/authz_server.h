@@ -2,7 +2,7 @@
 //
 // Fail mode: a default-constructed answer denies; an intent that cannot be recorded is a denial
 //            (audit_unavailable); anything thrown is a denial.
-// Threads:   Check runs on gRPC's threads, concurrently; it touches memory and the audit file only.
+// Threads:   Answer is safe concurrently; it touches memory and the audit file only.
 // Source:    docs/walkthroughs/request.md
 #pragma once
 
@@ -15,12 +15,12 @@
 #include "authz/decision.h"
 #include "base/clock.h"
 #include "base/status.h"
-#include "envoy/service/auth/v3/external_auth.grpc.pb.h"
+#include "envoy/service/auth/v3/external_auth.pb.h"
 #include "rpc/check_facts.h"
 
 namespace exeat::rpc {
 
-class AuthzServer final : public ::envoy::service::auth::v3::Authorization::CallbackService {
+class AuthzServer final {
  public:
   struct Hooks {
     std::function<std::shared_ptr<const authz::Snapshot>()> snapshot;
@@ -31,9 +31,9 @@ class AuthzServer final : public ::envoy::service::auth::v3::Authorization::Call
   };
   AuthzServer(Hooks hooks, const base::Clock& clock) : hooks_(std::move(hooks)), clock_(clock) {}
 
-  ::grpc::ServerUnaryReactor* Check(::grpc::CallbackServerContext* context,
-                                    const ::envoy::service::auth::v3::CheckRequest* request,
-                                    ::envoy::service::auth::v3::CheckResponse* response) override;
+  // Never throws; serve it by a CheckQueue.
+  void Answer(const ::envoy::service::auth::v3::CheckRequest& request,
+              ::envoy::service::auth::v3::CheckResponse& response) const noexcept;
 
  private:
   authz::Verdict Judge(const CheckFacts& check, const authz::Snapshot& snapshot) const;

@@ -46,19 +46,6 @@ void ReadHeader(std::string_view key, std::string_view value, CheckFacts& out, P
   }
 }
 
-bool Duplicated(authz::Leg leg, const Places& places) {
-  switch (leg) {
-    case authz::Leg::kConnect:
-      return places.proxy_authorization > 1;
-    case authz::Leg::kTunnel:
-      return places.session_header > 1;
-    case authz::Leg::kTransparent:
-      if (places.session_header > 0) return places.session_header > 1;
-      return places.authorization > 1 || places.api_key > 1;
-  }
-  return true;
-}
-
 std::string_view VerifiedSid(const AttributeContext& attributes) {
   const auto& metadata = attributes.metadata_context().filter_metadata();
   const auto claims = metadata.find(envoy::kJwtNamespace);
@@ -87,7 +74,10 @@ CheckFacts FactsOf(const ::envoy::service::auth::v3::CheckRequest& request, base
   out.facts.authority = http.host();
   out.facts.path = at_connect ? std::string_view() : std::string_view(http.path());
   out.facts.sni = attributes.tls_session().sni();
-  out.facts.duplicate_credentials = Duplicated(out.facts.leg, places);
+  const bool keys_repeat = places.authorization > 1 || places.api_key > 1;
+  const bool others_repeat = places.proxy_authorization > 1 || places.session_header > 1;
+  out.facts.duplicate_credentials = keys_repeat || others_repeat;
+  out.facts.only_key_places_repeat = keys_repeat && !others_repeat;
   out.facts.metadata_sid = VerifiedSid(attributes);
   out.facts.now = now;
   const auto& socket = attributes.source().address().socket_address();

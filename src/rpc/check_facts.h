@@ -1,8 +1,6 @@
 // An ext_authz CheckRequest as the facts that a decision is made from.
 //
-// Shapes:    views into the request, which must outlive them. A credential place that occurs more
-//            than once counts as a duplicate only where that place could name the session: beside a
-//            tunnel or x-exeat-session the key places are ignored.
+// Shapes:    views into the request, which must outlive them.
 // Fail mode: an unknown leg is taken for `connect`, where nothing but CONNECT can be allowed.
 // Source:    docs/walkthroughs/request.md
 #pragma once

@@ -47,6 +47,9 @@ class Control {
 
   base::Status Start(Refusal& refusal);
   void Hear(const guardian::ToControl& message);
+  // Whether decisions are being made: decides one request, on locks that every decision takes, so
+  // that a beat cannot outlive a decision path that hangs.
+  bool Healthy() const;
   void Stop();
 
  private:
@@ -89,6 +92,7 @@ class Control {
   base::Worker store_worker_;
   std::unique_ptr<EnvoyServer> envoy_server_;
   std::unique_ptr<::grpc::Server> operator_server_;
+  std::atomic<bool> serving_{false};
   std::atomic<bool> envoy_runs_{false};
   std::atomic<bool> draining_{false};
   bool said_ready_ = false;  // housekeeping thread
@@ -249,6 +253,7 @@ base::Status Control::Start(Refusal& refusal) {
   RETURN_IF_ERROR(OpenState(*starting.policy));
   RETURN_IF_ERROR(OpenEdge(starting));
   RETURN_IF_ERROR(OpenServices());
+  serving_ = true;
   audit::Event event;
   event.kind = audit::EventKind::kOperatorAction;
   event.activity = "edge_started";
@@ -258,6 +263,12 @@ base::Status Control::Start(Refusal& refusal) {
   RETURN_IF_ERROR(StartEnvoy(*starting.policy));
   housekeeping_ = std::jthread([this](const std::stop_token& stop) { Housekeep(stop); });
   return absl::OkStatus();
+}
+
+bool Control::Healthy() const {
+  if (!serving_) return true;
+  (void)audit_->last_seq();
+  return !authz::Decide({}, *edge_->snapshot()).allowed;
 }
 
 void Control::Housekeep(const std::stop_token& stop) {
@@ -407,10 +418,10 @@ int RunControl(const ControlOptions& options) {
     return 2;
   }
   const base::Status hardened = guardian::HardenProcess();
-  guardian::BeatThread beats(**link, base::SystemClock(), [] { return true; });
-
   Refusal refusal;
   Control control(options, **link);
+  std::optional<guardian::BeatThread> beats;
+  beats.emplace(**link, base::SystemClock(), [&] { return control.Healthy(); });
   base::Status started = hardened.ok() ? control.Start(refusal) : hardened;
   if (!started.ok()) {
     if (refusal.message.empty()) refusal.message = "exeat up: " + base::Message(started);
@@ -421,6 +432,10 @@ int RunControl(const ControlOptions& options) {
   }
   int signal_number = 0;
   sigwait(&signals, &signal_number);
+  // Nothing may call into what is about to end.
+  control.Stop();
+  beats.reset();
+  link->reset();
   return 0;
 }
 

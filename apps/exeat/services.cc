@@ -24,7 +24,6 @@ base::StatusOr<std::unique_ptr<::grpc::Server>> Serve(::grpc::ServerBuilder& bui
   if (server == nullptr) {
     return base::MakeStatus(base::StatusCode::kUnavailable, socket + ": cannot be listened on");
   }
-  if (chmod(socket.c_str(), 0600) != 0) return base::ErrnoStatus(errno, socket);
   return server;
 }
 
@@ -53,9 +52,7 @@ base::StatusOr<std::unique_ptr<EnvoyServer>> ServeEnvoy(const std::string& socke
   builder.SetMaxReceiveMessageSize(64 << 20);
   ASSIGN_OR_RETURN(served->server_, Serve(builder, socket));
   served->checks_.Start();
-  if (guardian::CanChangeUid() && chown(socket.c_str(), owner, owner) != 0) {
-    return base::ErrnoStatus(errno, socket);
-  }
+  RETURN_IF_ERROR(guardian::HandToEnvoy(socket, owner, owner));
   return served;
 }
 
@@ -63,7 +60,9 @@ base::StatusOr<std::unique_ptr<::grpc::Server>> ServeOperator(const std::string&
                                                               rpc::OperatorService& service) {
   ::grpc::ServerBuilder builder;
   builder.RegisterService(&service);
-  return Serve(builder, socket);
+  ASSIGN_OR_RETURN(auto server, Serve(builder, socket));
+  if (chmod(socket.c_str(), 0600) != 0) return base::ErrnoStatus(errno, socket);
+  return server;
 }
 
 }  // namespace exeat

@@ -36,6 +36,7 @@ constexpr std::chrono::milliseconds kTick{100};
 constexpr int kTicksPerLease = 10;
 constexpr int kTicksPerSweep = 2;
 constexpr int kTicksPerTidy = 600;
+constexpr int kEndsBeforeReady = 3;  // of Envoy, that end the start
 constexpr std::chrono::seconds kDrainPatience{4};
 constexpr std::chrono::milliseconds kAcknowledgeProbe{50};
 
@@ -95,7 +96,8 @@ class Control {
   std::atomic<bool> serving_{false};
   std::atomic<bool> envoy_runs_{false};
   std::atomic<bool> draining_{false};
-  bool said_ready_ = false;  // housekeeping thread
+  std::atomic<bool> said_ready_{false};
+  int ends_before_ready_ = 0;  // the link's thread
   std::jthread housekeeping_;
 };
 
@@ -329,6 +331,12 @@ void Control::Hear(const guardian::ToControl& message) {
     envoy_runs_ = false;
     edge_->ListeningAt({}, false);
     base::LogWarn("Envoy ended");
+    if (!said_ready_ && ++ends_before_ready_ == kEndsBeforeReady) {
+      (void)link_.Send(guardian::Fatal{
+          1, fmt::format("exeat up: {} ended {} times before it was ready; its own words are in "
+                         "the log above. Use the pinned Envoy, or one that has what is missing",
+                         envoy_.path, kEndsBeforeReady)});
+    }
   } else if (const auto* failed = std::get_if<guardian::EnvoyFailed>(&message)) {
     base::LogError("Envoy could not be started", {{"error", failed->message}});
     if (!said_ready_) {

@@ -170,6 +170,11 @@ base::Status RunningEdge::PublishKeys() {
   // Check first: a withdrawn key counts for nothing here even while Envoy still knows it.
   RETURN_IF_ERROR(verifier->SetKeys(parts_.keys.Jwks()));
   ASSIGN_OR_RETURN(const std::vector<envoy::Resource> resources, Resources(*policy));
+  if (ads_.streams() == 0) {
+    // Nobody can acknowledge; the Envoy that connects next is given these keys and no others.
+    ads_.Preload(resources);
+    return absl::OkStatus();
+  }
   return ads_.Publish(resources, kAcknowledgeTimeout);
 }
 

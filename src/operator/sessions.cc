@@ -262,7 +262,11 @@ base::StatusOr<Minted> SessionDesk::Mint(const store::SessionRow& row, base::Uni
   claims.exp = expires_at;
   claims.grants = row.grants;
   RETURN_IF_ERROR(Record(SessionEvent(activity, row)));
-  ASSIGN_OR_RETURN(std::string token, parts_.keys.Sign(claims));
+  const auto sign = [&]() -> base::StatusOr<std::string> {
+    base::MutexLock turn(signing_turn_);
+    return parts_.keys.Sign(claims);
+  };
+  ASSIGN_OR_RETURN(std::string token, sign());
   Minted minted{View(row), base::Secret(token), expires_at};
   base::Secret::Wipe(token);
   if (minted.token.Reveal().size() > session::kMaxTokenBytes) {
@@ -388,6 +392,8 @@ base::Status SessionDesk::RotateSigningKey(bool withdraw) {
       withdraw ? "earlier signing keys are withdrawn" : "earlier signing keys still verify";
   event.allowed = true;
   RETURN_IF_ERROR(Record(event));
+  // No token is signed by the new key before Envoy knows it.
+  base::MutexLock turn(signing_turn_);
   RETURN_IF_ERROR(parts_.keys.Rotate());
   // Known everywhere before anything is withdrawn, so that new tokens verify without a gap.
   RETURN_IF_ERROR(parts_.edge.PublishKeys());

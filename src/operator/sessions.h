@@ -125,6 +125,7 @@ class SessionDesk {
 
   const Parts parts_;
   const Options options_;
+  base::Mutex signing_turn_;  // held while a token is signed, and while the key changes
   mutable base::Mutex mutex_;
   std::map<std::string, base::UnixSeconds> live_ GUARDED_BY(mutex_);  // sid -> end of its token
 };

@@ -45,7 +45,7 @@ base::StatusOr<Url> ParseUrl(const std::string& text) {
   rest.remove_prefix(end);
   rest = rest.substr(0, rest.find('#'));
   url.path = std::string(rest);
-  if (url.path.empty() || url.path.front() != '/') url.path.insert(0, "/");
+  if (!url.path.starts_with('/')) url.path.insert(url.path.begin(), '/');
   return url;
 }
 

@@ -1,10 +1,13 @@
 """The audit: one record a decision, intent joined to outcome, and a chain that shows tampering."""
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from harness import guest
+from harness.edge import ROOT
 from harness.poll import wait_for
 from harness.world import settings, url
 
@@ -125,8 +128,15 @@ def verify(edge, path):
     return edge.run("audit", "verify", "--dir", path.parent, state=False)
 
 
+def independent(path):
+    """The verifier that shares no code with exeat."""
+    return subprocess.run([sys.executable, str(ROOT / "tools" / "verify_audit.py"), str(path)],
+                          capture_output=True, text=True, timeout=60)
+
+
 def test_untouched_copy_verifies(edge, copy):
     path, lines = copy
+    assert independent(path).returncode == 0
     done = verify(edge, path)
     assert done.returncode == 0 and str(len(lines)) in done.stdout, done
 
@@ -155,6 +165,7 @@ def test_tampering_is_found(edge, copy, name):
     path.write_text("".join(changed))
     done = verify(edge, path)
     assert done.returncode == 1, f"{name} was not noticed: {done.stdout}"
+    assert independent(path).returncode == 1, f"the independent verifier misses {name}"
     if name in ("changed", "missing", "reordered", "doubled", "inserted", "whitespace"):
         # The first broken line is named: the sixth, or the one whose prev no longer fits.
         assert any(str(n) in done.stdout + done.stderr for n in (6, 7)), done

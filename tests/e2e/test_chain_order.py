@@ -7,7 +7,6 @@ named for it to no, else that gate is not tested at all.
 """
 import itertools
 import json
-import socket
 import subprocess
 import time
 import uuid
@@ -173,16 +172,6 @@ ALL_GUARDS = sorted({*REMOVALS.values(), *SWAP_GUARDS.values(),
                     key=lambda guard: guard.__name__)
 
 
-def free_ports(count):
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
-
-
 def jwks(key):
     numbers = key.public_key().public_numbers()
     x, y = (tokens.b64(n.to_bytes(32, "big")) for n in (numbers.x, numbers.y))
@@ -201,7 +190,7 @@ class Fixture:
             orders["without", name] = (without(name), OPENED[name])
         for first, second in SWAPS:
             orders["swapped", FULL[first], FULL[second]] = (swapped(first, second), ())
-        self.ports = dict(zip(orders, free_ports(len(orders))))
+        self.ports = dict(zip(orders, chain_config.free_ports(len(orders))))
         config = directory / "envoy.json"
         config.write_text(chain_config.bootstrap(
             [("-".join(k), self.ports[k], *orders[k]) for k in orders],
@@ -210,7 +199,8 @@ class Fixture:
             self.log_path))
         self.stderr = open(directory / "envoy.log", "wb")
         self.process = subprocess.Popen([envoy(), "-c", str(config), "--concurrency", "1",
-                                         "--use-dynamic-base-id", "--log-level", "warning", "--file-flush-interval-msec", "50"],
+                                         "--use-dynamic-base-id", "--log-level", "warning",
+                                         "--file-flush-interval-msec", "50"],
                                         stderr=self.stderr)
         wait_for(self._answers, "the fixture's Envoy answers", 20)
 

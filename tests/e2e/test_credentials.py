@@ -1,4 +1,5 @@
 """Credentials: rotated without a restart, and nothing is sent without one."""
+import json
 import os
 import re
 import threading
@@ -102,6 +103,17 @@ def test_missing_secret_sends_nothing(edge, origin, secret):
     before = len(origin.requests)
     holds_for(lambda: guest.get(edge, url(origin), token).status == 503, "still refused", 1)
     assert len(origin.requests) == before
+
+
+def test_doctor_names_the_hop_that_fails(edge, origin, secret):
+    walk = edge.cli("doctor", "--destination", "api")["walk"]
+    assert all(hop["ok"] for hop in walk["hops"]) and walk["hops"]
+    replace(secret, "")
+    wait_for(lambda: attached(edge, origin) is None, "the blank secret is noticed", 5)
+    done = edge.run("doctor", "--destination", "api", "--json")
+    assert done.returncode == 1
+    hops = json.loads(done.stdout)["walk"]["hops"]
+    assert [hop["hop"] for hop in hops if not hop["ok"]] == ["credential"], hops
 
 
 def test_other_destinations_go_on_while_one_credential_is_missing(edge, origin, secret):

@@ -1,5 +1,4 @@
 """The harness itself: origins and clients straight to each other, without an edge."""
-import os
 import socket
 import subprocess
 

@@ -139,7 +139,8 @@ def test_header_limits_answer_431(edge, origin, leg):
 
 
 @pytest.mark.parametrize("payload", [
-    b"GET / HTTP/1.1\r\nHost: {h}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: {h}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"0\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: {h}\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
     b"GET / HTTP/1.1\r\nHost: {h}\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: {h}\r\nx: a\r\n b\r\n\r\n",

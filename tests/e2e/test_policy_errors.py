@@ -87,7 +87,8 @@ MISTAKES = {
     "CIDR that opens all": ("resolver.allow_private", ["0.0.0.0/0"], "0.0.0.0/0", [], 1),
     "bad address": ("resolver.hosts", {"api.example.test": ["127.10.0.999"]}, "127.10.0.999",
                     [], 1),
-    "empty answers": ("resolver.hosts", {"api.example.test": []}, "api.example.test", [], 1),
+    "empty answers": ("resolver.hosts", {"api.example.test": []}, "api.example.test: []", [],
+                      1),
     "empty allow": ("destinations.0.allow", [], "allow: []", ["allow"], 1),
     "empty methods": ("destinations.0.allow", [{"methods": [], "path": "/"}], "methods: []", [],
                       1),
@@ -151,6 +152,8 @@ def test_every_mistake_is_told_at_once(place, authority):
 def test_duplicate_name(place, authority, kind):
     settings = good(place, authority)
     settings[kind].append(copy.deepcopy(settings[kind][0]))
+    if kind == "destinations":
+        settings[kind][1]["host"] = "other.example.test"
     path = write(place, settings)
     done = exeat("policy", "check", path)
     assert done.returncode == 1 and settings[kind][0]["name"] in done.stderr, done
@@ -343,6 +346,14 @@ def test_help_has_an_example_and_json(command):
     done = exeat(*command.split(), "--help")
     assert done.returncode == 0 and f"exeat {command}" in done.stdout, done.stdout
     assert "xample" in done.stdout and "--json" in done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_the_commands(shell):
+    done = exeat("completion", shell)
+    assert done.returncode == 0 and "session" in done.stdout and "revoke" in done.stdout
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=True)
 
 
 def test_missing_policy_denies_everything(place):

@@ -28,7 +28,7 @@ def running(edge, origin):
         edge.process = None
         edge.start()
     edge.good = edge.token()
-    assert guest.get(edge, url(origin), edge.good).status == 200
+    recovered(edge, origin)
     yield
     if edge.process is not None and edge.process.poll() is None:
         for process in processes.descendants(edge.process.pid):
@@ -179,14 +179,19 @@ def test_sigint_ends_it_like_sigterm(edge):
 
 
 def test_sighup_reads_the_policy_again(bench, edge, origin):
-    token = edge.token()
-    edge.write_policy(settings(bench, origin, posture="deny-all"))
-    edge.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: guest.get(edge, url(origin), token).reason == "posture_deny_all",
-             "the closed policy is in force")
-    edge.write_policy(settings(bench, origin))
-    edge.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: guest.get(edge, url(origin), token).status == 200, "open again")
+    def reason():
+        stream, answer = guest.tunnel(edge, f"api.example.test:{origin.port}", edge.good)
+        if stream is not None:
+            stream.close()
+        return answer.reason
+    try:
+        edge.write_policy(settings(bench, origin, posture="deny-all"))
+        edge.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: reason() == "posture_deny_all", "the closed policy is in force")
+    finally:
+        edge.write_policy(settings(bench, origin))
+        edge.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: reason() is None, "open again")
 
 
 def test_sighup_with_a_broken_policy_keeps_the_last_good_one(bench, edge, origin):
@@ -195,6 +200,17 @@ def test_sighup_with_a_broken_policy_keeps_the_last_good_one(bench, edge, origin
     wait_for(lambda: "nonsense" in edge.log(), "the refusal is logged")
     assert guest.get(edge, url(origin), edge.good).status == 200
     edge.write_policy(settings(bench, origin))
+
+
+def test_metrics_and_the_kill_switch_work_while_envoy_hangs(edge):
+    session, envoy = edge.session(), edge.roles()["envoy"]
+    envoy.send(signal.SIGSTOP)
+    try:
+        assert edge.run("metrics").returncode == 0
+        done = edge.run("session", "revoke", session["sid"], "--reason", "test", "--json")
+        assert "acknowledged" in done.stdout, done
+    finally:
+        envoy.send(signal.SIGCONT)
 
 
 def test_second_edge_on_the_same_state_is_refused(edge):

@@ -294,3 +294,25 @@ def test_unsolicited_bytes_before_the_answer_are_not_forwarded(edge, origin):
     assert b" 200 " not in received.split(b"\r\n")[0]
     assert len(origin.requests) == origin.mark
     stream.close()
+
+
+# Last, since it withdraws the key that the module's forged tokens are signed with.
+def test_key_rotation_leaves_no_gap_and_withdrawal_is_at_once(edge, origin):
+    """Every token works through a rotation; withdrawing refuses the old key's when it returns."""
+    old = edge.token()
+    edge.cli("session", "rotate-key")
+    fresh = edge.token()
+    assert tokens.parts(fresh)[0]["kid"] != tokens.parts(old)[0]["kid"]
+    for token in (old, fresh):
+        for leg in ("connect", "transparent"):
+            assert guest.get(edge, url(origin), token, leg).status == 200
+    warm, _ = guest.open_client(edge, url(origin), old)
+    host = f"api.example.test:{origin.port}"
+    assert warm.request("GET", "/", host).status == 200
+    edge.cli("session", "rotate-key", "--withdraw")
+    before = len(origin.requests)
+    assert_denied(warm.request("GET", "/", host), 401, "token_invalid")
+    for token in (old, fresh):
+        assert_denied(guest.get(edge, url(origin), token, "transparent"), 401, "token_invalid")
+    assert len(origin.requests) == before
+    assert guest.get(edge, url(origin), edge.token()).status == 200

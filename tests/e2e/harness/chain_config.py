@@ -1,5 +1,6 @@
 """A static Envoy with one listener for each order of the chain, all filters in one list."""
 import json
+import socket
 
 JWT = "envoy.filters.http.jwt_authn"
 TYPE = "type.googleapis.com/"
@@ -126,3 +127,13 @@ def bootstrap(listeners, authz_socket, origin, jwks, log):
                          origin],
             "secrets": [{"name": "real", "generic_secret": {
                 "secret": {"inline_string": CREDENTIAL}}}]}})
+
+
+def free_ports(count):
+    held = [socket.socket() for _ in range(count)]
+    for one in held:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports

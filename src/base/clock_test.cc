@@ -1,0 +1,47 @@
+#include "base/clock.h"
+
+#include "base/testing/fake_clock.h"
+#include "gtest/gtest.h"
+
+namespace exeat::base {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(FakeClocks, StandStillUntilMoved) {
+  FakeClock clock(1000);
+  const BootTime boot = clock.BootNow();
+  EXPECT_EQ(clock.UnixNow(), 1000);
+  EXPECT_EQ(clock.UnixNow(), 1000);
+  EXPECT_EQ(clock.BootNow(), boot);
+}
+
+TEST(FakeClocks, AdvanceBothTimesAndStepTheWallAlone) {
+  FakeClock clock(1000);
+  const BootTime boot = clock.BootNow();
+  clock.Advance(seconds(5));
+  EXPECT_EQ(clock.UnixNow(), 1005);
+  EXPECT_EQ(clock.BootNow() - boot, seconds(5));
+  clock.StepWall(-seconds(60));
+  EXPECT_EQ(clock.UnixNow(), 945);
+  EXPECT_EQ(clock.BootNow() - boot, seconds(5));
+}
+
+TEST(UnixTime, RoundsDownAlsoBefore1970) {
+  FakeClock clock(10);
+  clock.StepWall(milliseconds(999));
+  EXPECT_EQ(clock.UnixNow(), 10);
+  clock.StepWall(-seconds(20));
+  EXPECT_EQ(clock.UnixNow(), -10);  // -9.001 s
+}
+
+TEST(TheMachinesClock, NeverGoesBackAndIsPast2024) {
+  const Clock& clock = SystemClock();
+  const BootTime before = clock.BootNow();
+  EXPECT_GE(clock.BootNow(), before);
+  EXPECT_GT(clock.UnixNow(), 1'704'067'200);
+}
+
+}  // namespace
+}  // namespace exeat::base

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Verifies audit logs of exeat: verify_audit.py [--head HEX] FILE...
 
 Follows docs/formats/audit-chain.md and shares no code with `exeat audit verify`. Prints one line per

@@ -43,14 +43,11 @@ class SerialSource {
   std::size_t next_ GUARDED_BY(mutex_) = kBatch;
 };
 
-struct LeafKey {
-  std::string spki_der;
-  std::shared_ptr<const base::Secret> pem;
-};
+using LeafKeyPtr = std::shared_ptr<const crypto::KeyMaterial>;
 
-base::StatusOr<LeafKey> NewLeafKey() {
+base::StatusOr<LeafKeyPtr> NewLeafKey() {
   ASSIGN_OR_RETURN(crypto::KeyMaterial key, crypto::NewKeyMaterial());
-  return LeafKey{std::move(key.spki_der), std::make_shared<const base::Secret>(std::move(key.pem))};
+  return std::make_shared<const crypto::KeyMaterial>(std::move(key));
 }
 
 }  // namespace
@@ -85,12 +82,12 @@ class TemplateIssuer final : public Issuer {
       return base::MakeStatus(base::StatusCode::kFailedPrecondition, "the CA has ended");
     }
     ASSIGN_OR_RETURN(const Serial serial, serials_.Next());
-    ASSIGN_OR_RETURN(const LeafKey key, CurrentKey());
+    ASSIGN_OR_RETURN(const LeafKeyPtr key, CurrentKey());
     Leaf leaf;
     leaf.name = checked.name();
     leaf.serial_hex =
         base::HexEncode({reinterpret_cast<const char*>(serial.data()), serial.size()});
-    leaf.key_pem = key.pem;
+    leaf.key_pem = {key, &key->pem};
     leaf.not_before = now - kBackdated.count();
     leaf.not_after = std::min(now + options_.lifetime.count(), ca_end);
 
@@ -99,7 +96,7 @@ class TemplateIssuer final : public Issuer {
                               "intent not recorded: " + base::Message(recorded));
     }
     const std::string tbs =
-        template_.Tbs({serial, leaf.not_before, leaf.not_after, key.spki_der, leaf.name});
+        template_.Tbs({serial, leaf.not_before, leaf.not_after, key->spki_der, leaf.name});
     ASSIGN_OR_RETURN(const std::string der, crypto::SignCertificate(tbs, authority_.key()));
     leaf.chain_pem = crypto::PemEncode(crypto::kCertificateLabel, der);
     return leaf;
@@ -111,11 +108,11 @@ class TemplateIssuer final : public Issuer {
     return ca.key_id.empty() ? crypto::KeyIdOfSpki(ca.spki_der) : ca.key_id;
   }
 
-  base::StatusOr<LeafKey> CurrentKey() {
+  base::StatusOr<LeafKeyPtr> CurrentKey() {
     if (options_.key_epoch == std::chrono::seconds(0)) return NewLeafKey();
     const base::BootTime now = clock_.BootNow();
     base::MutexLock lock(mutex_);
-    if (epoch_key_.pem == nullptr || now >= epoch_end_) {
+    if (epoch_key_ == nullptr || now >= epoch_end_) {
       ASSIGN_OR_RETURN(epoch_key_, NewLeafKey());
       epoch_end_ = now + options_.key_epoch;
     }
@@ -129,7 +126,7 @@ class TemplateIssuer final : public Issuer {
   const crypto::LeafTemplate template_;
   SerialSource serials_;
   base::Mutex mutex_;
-  LeafKey epoch_key_ GUARDED_BY(mutex_);
+  LeafKeyPtr epoch_key_ GUARDED_BY(mutex_);
   base::BootTime epoch_end_ GUARDED_BY(mutex_){};
 };
 

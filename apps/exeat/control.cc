@@ -18,6 +18,7 @@
 #include "guardian/envoy_binary.h"
 #include "guardian/harden.h"
 #include "guardian/link.h"
+#include "guardian/socket_path.h"
 #include "issuer/issuer.h"
 #include "leaf_source.h"
 #include "listener_ports.h"
@@ -63,7 +64,8 @@ class Control {
   void WatchReadiness();
   void DrainEnvoy();
   void Reload();
-  base::Status Record(const audit::Event& event);
+  base::Status Record(audit::Event event);
+  void RecordOutcome(audit::Event event);
   std::string ReadyLine(const ops::EdgeStatus& status) const;
 
   const ControlOptions options_;
@@ -98,14 +100,32 @@ class Control {
   std::atomic<bool> draining_{false};
   std::atomic<bool> said_ready_{false};
   int ends_before_ready_ = 0;  // the link's thread
+  bool stopped_ = false;       // the main thread
   std::jthread housekeeping_;
 };
 
-base::Status Control::Record(const audit::Event& event) {
+base::Status Control::Record(audit::Event event) {
+  if (event.policy_revision == 0 && edge_ != nullptr) {
+    event.policy_revision = edge_->snapshot()->policy_revision;
+  }
   const auto seq = audit_->Append(event);
   if (seq.ok()) metrics_.Recorded();
   if (!seq.ok()) metrics_.NotRecorded();
   return seq.status();
+}
+
+// Envoy does not know what was attached; the policy does.
+void Control::RecordOutcome(audit::Event event) {
+  const auto snapshot = edge_->snapshot();
+  for (const policy::Destination& destination : snapshot->policy->destinations) {
+    if (event.allowed && destination.name == event.destination) {
+      event.credential = destination.credential;
+    }
+  }
+  const base::Status recorded = Record(std::move(event));
+  if (!recorded.ok()) {
+    base::LogError("an outcome could not be recorded", {{"error", base::Message(recorded)}});
+  }
 }
 
 base::StatusOr<StartingPolicy> Control::OpenPolicy(Refusal& refusal) {
@@ -208,14 +228,7 @@ base::Status Control::OpenServices() {
               }},
       clock_);
   access_log_ = std::make_unique<rpc::AccessLogServer>(rpc::AccessLogServer::Hooks{
-      .record =
-          [this](const audit::Event& event) {
-            const base::Status recorded = Record(event);
-            if (!recorded.ok()) {
-              base::LogError("an outcome could not be recorded",
-                             {{"error", base::Message(recorded)}});
-            }
-          },
+      .record = [this](const audit::Event& event) { RecordOutcome(event); },
       .leaf_used = [this](std::string_view host) { leaves_->Used(host); }});
   ASSIGN_OR_RETURN(access_, ops::MakeAccessSecret(state_.path));
   operator_ = std::make_unique<rpc::OperatorService>(rpc::OperatorService::Parts{
@@ -386,6 +399,7 @@ void Control::Reload() {
 }
 
 void Control::Stop() {
+  if (std::exchange(stopped_, true)) return;
   if (housekeeping_.joinable()) {
     housekeeping_.request_stop();
     housekeeping_.join();
@@ -394,6 +408,8 @@ void Control::Stop() {
   if (operator_ != nullptr) operator_->Stop();
   if (operator_server_ != nullptr) operator_server_->Shutdown(soon);
   if (envoy_server_ != nullptr) envoy_server_->Shutdown(soon);
+  // Envoy has ended before control is asked to, and leaves its socket behind.
+  if (!state_.path.empty()) (void)guardian::RemoveStaleSocket(state_.AdminSocket());
   if (audit_ == nullptr) return;
   audit::Event event;
   event.kind = audit::EventKind::kOperatorAction;

@@ -176,11 +176,14 @@ struct Denylist::State {
         while (!stopping && !MergeDue()) changed.Wait(mutex);
         if (stopping) return;
         from = current;
+        merging = true;
       }
       auto merged = Merge(*from);
       base::MutexLock lock(mutex);
+      merging = false;
       // After a Load in between the work is void.
       if (current->base == from->base) Publish(Rebase(*from, std::move(merged)));
+      changed.NotifyAll();
     }
   }
 
@@ -219,6 +222,7 @@ struct Denylist::State {
   base::Mutex mutex;
   base::CondVar changed;
   bool stopping GUARDED_BY(mutex) = false;
+  bool merging GUARDED_BY(mutex) = false;
   std::shared_ptr<const Body> current GUARDED_BY(mutex);
   base::Published<Snapshot> published;
   std::jthread merger;  // last: joined before the rest goes
@@ -262,7 +266,7 @@ Snapshot Denylist::Read() const { return state_->published.Get(); }
 
 void Denylist::WaitForMerge() {
   base::MutexLock lock(state_->mutex);
-  while (state_->MergeDue()) state_->changed.Wait(state_->mutex);
+  while (state_->merging || state_->MergeDue()) state_->changed.Wait(state_->mutex);
 }
 
 }  // namespace exeat::revocation

@@ -174,6 +174,54 @@ TEST(Denylist, NeverLosesAnEntryUnderReadersAndMerges) {
   EXPECT_FALSE(lost);
 }
 
+TEST(Denylist, KeepsWhatChangedWhileAMergeWasRunning) {
+  constexpr std::size_t kBase = 100'000;
+  std::vector<std::string> ids;
+  for (std::size_t id = 0; id < kBase; ++id) ids.push_back(Id(id));
+  std::vector<Entry> entries;
+  for (const std::string& id : ids) entries.push_back({Kind::kSession, id});
+  Denylist denylist;
+  denylist.Load(entries, false);
+  constexpr std::size_t kRemoved = 2500;
+  for (std::size_t round = 0; round < 5; ++round) {
+    const std::string suffix = "-" + std::to_string(round);
+    for (std::size_t id = 0; id < kBase / 64; ++id) {
+      denylist.Add({Kind::kSession, ids[id] + suffix});
+    }
+    // A merge begins and ends somewhere in this loop: entries of the old base and of the delta go.
+    for (std::size_t n = 0; n < kRemoved; ++n) {
+      ASSERT_TRUE(denylist.Remove({Kind::kSession, ids[round * kRemoved + n]}));
+    }
+    ASSERT_TRUE(denylist.Remove({Kind::kSession, ids[0] + suffix}));
+    denylist.WaitForMerge();
+    const Snapshot snapshot = denylist.Read();
+    for (std::size_t n = 0; n < kRemoved; ++n) {
+      ASSERT_FALSE(snapshot.Contains(Kind::kSession, ids[round * kRemoved + n])) << n;
+    }
+    EXPECT_FALSE(snapshot.Contains(Kind::kSession, ids[0] + suffix));
+    EXPECT_TRUE(snapshot.Contains(Kind::kSession, ids[1] + suffix));
+    EXPECT_EQ(snapshot.size(), kBase + (round + 1) * (kBase / 64 - 1 - kRemoved));
+  }
+}
+
+TEST(Denylist, ALoadDuringAMergeIsNotUndoneByIt) {
+  std::vector<std::string> ids;
+  for (std::size_t id = 0; id < 50'000; ++id) ids.push_back(Id(id));
+  std::vector<Entry> entries;
+  for (const std::string& id : ids) entries.push_back({Kind::kSession, id});
+  Denylist denylist;
+  for (int round = 0; round < 5; ++round) {
+    denylist.Load(entries, false);
+    for (std::size_t id = 0; id < 1024; ++id) denylist.Add({Kind::kTokenId, ids[id]});
+    denylist.Load({{Kind::kSubject, "only"}}, false);
+    denylist.WaitForMerge();
+    const Snapshot snapshot = denylist.Read();
+    EXPECT_EQ(snapshot.size(), 1u);
+    EXPECT_EQ(snapshot.Check(ids[5], ids[5], "x"), Standing::kClear);
+    EXPECT_EQ(snapshot.Check("x", "x", "only"), Standing::kRevoked);
+  }
+}
+
 TEST(Denylist, HoldsAMillionEntriesInAtMostFortyBytesEach) {
   constexpr std::size_t kCount = 1'000'000;
   std::vector<std::string> ids;

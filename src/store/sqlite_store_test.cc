@@ -127,6 +127,15 @@ TEST_F(SqliteStore, RefusesATruncatedDatabaseWithARemedy) {
   Open();
 }
 
+TEST_F(SqliteStore, RefusesADatabaseWithADamagedPageInside) {
+  FillWithSessions(400);
+  std::string content = base::ReadFile(path_).value();
+  const std::size_t page = content.size() / 4096 / 2 * 4096;
+  content.replace(page, 4096, std::string(4096, '\xAA'));
+  ASSERT_THAT(base::WriteFileAtomically(path_, content, 0600), IsOk());
+  EXPECT_THAT(OpenSqlite(path_), StatusSays(StatusCode::kUnavailable, "damaged"));
+}
+
 TEST_F(SqliteStore, RefusesAFileThatIsNotADatabase) {
   std::ofstream(path_) << std::string(8192, 'x');
   ASSERT_EQ(chmod(path_.c_str(), 0600), 0);

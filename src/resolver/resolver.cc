@@ -26,6 +26,17 @@ constexpr std::chrono::milliseconds kLongestWait{1000};
 // Names asked for at one time: a long policy must not flood its DNS server at start.
 constexpr std::size_t kMaxUnderWay = 100;
 
+// The destinations that dial a name, and their ports.
+std::vector<std::pair<std::string, std::vector<std::uint16_t>>> DialledBy(
+    const policy::PolicyPtr& policy, const std::string& host) {
+  std::vector<std::pair<std::string, std::vector<std::uint16_t>>> dialled;
+  if (!policy) return dialled;
+  for (const policy::Destination& destination : policy->destinations) {
+    if (destination.host == host) dialled.emplace_back(destination.name, destination.ports);
+  }
+  return dialled;
+}
+
 class ThreadedResolver final : public Resolver {
  public:
   ThreadedResolver(Listener listener, const base::Clock& clock, LookupOptions options,
@@ -65,14 +76,15 @@ class ThreadedResolver final : public Resolver {
 
   // The thread's steps, in the order of one round.
   void AdoptPolicy();
-  void AdoptNames();
+  void AdoptNames(const policy::PolicyPtr& before);
   void AdoptServers(const std::vector<policy::SocketAddress>& before);
   void ExpireNames();
   void StartLookups();
 
   void TakeAnswer(const std::string& host, const Answer& answer);
-  // Filters what is known of the name and tells the listener when that is news.
-  void Publish(const std::string& host, const std::vector<policy::IpAddress>& answered);
+  // Filters what is known of the name and tells the listener when that, or what asks, is news.
+  void Publish(const std::string& host, const std::vector<policy::IpAddress>& answered,
+               bool asked_anew = false);
   Addresses Filter(const std::string& host, const std::vector<policy::IpAddress>& answered) const;
 
   const Listener listener_;
@@ -145,7 +157,7 @@ void ThreadedResolver::AdoptPolicy() {
   }
   const policy::PolicyPtr before = std::exchange(policy_, std::move(wanted));
   AdoptServers(before ? before->resolver.upstream : std::vector<policy::SocketAddress>());
-  AdoptNames();
+  AdoptNames(before);
 }
 
 void ThreadedResolver::AdoptServers(const std::vector<policy::SocketAddress>& before) {
@@ -155,7 +167,7 @@ void ThreadedResolver::AdoptServers(const std::vector<policy::SocketAddress>& be
   for (auto& [host, state] : names_) state.Abandon();
 }
 
-void ThreadedResolver::AdoptNames() {
+void ThreadedResolver::AdoptNames(const policy::PolicyPtr& before) {
   std::set<std::string> hosts;
   if (policy_) {
     for (const policy::Destination& destination : policy_->destinations) {
@@ -173,11 +185,14 @@ void ThreadedResolver::AdoptNames() {
     base::MutexLock lock(mutex_);
     std::erase_if(published_, [&](const auto& entry) { return !hosts.contains(entry.first); });
   }
+  // What dials a name may have changed while its addresses did not, and then the listener has heard
+  // nothing yet of the new destination or port.
   for (const std::string& host : hosts) {
+    const bool asked_anew = DialledBy(before, host) != DialledBy(policy_, host);
     if (is_fixed(host)) {
-      Publish(host, policy_->resolver.hosts.at(host));
+      Publish(host, policy_->resolver.hosts.at(host), asked_anew);
     } else if (const auto& known = names_[host].addresses()) {
-      Publish(host, *known);
+      Publish(host, *known, asked_anew);
     }
   }
 }
@@ -227,12 +242,12 @@ void ThreadedResolver::TakeAnswer(const std::string& host, const Answer& answer)
 }
 
 void ThreadedResolver::Publish(const std::string& host,
-                               const std::vector<policy::IpAddress>& answered) {
+                               const std::vector<policy::IpAddress>& answered, bool asked_anew) {
   const Addresses addresses = Filter(host, answered);
   {
     base::MutexLock lock(mutex_);
     const auto known = published_.find(host);
-    if (known != published_.end() && known->second == addresses) return;
+    if (!asked_anew && known != published_.end() && known->second == addresses) return;
     published_[host] = addresses;
   }
   for (const policy::IpAddress& address : addresses.denied) {

@@ -214,6 +214,23 @@ TEST_F(ResolverTest, TellsTheListenerOnlyWhatIsNews) {
   EXPECT_EQ(ear_.Times("a.test"), 1);
 }
 
+TEST_F(ResolverTest, TellsTheListenerAgainWhenThePolicyDialsTheNameOtherwise) {
+  server_.Set("a.test", {.addresses = {"8.8.8.8"}, .ttl_s = 300});
+  policy_.resolver.hosts["fixed.test"] = {Ip("9.9.9.9")};
+  List("a.test");
+  List("fixed.test");
+  Follow();
+  ASSERT_TRUE(ear_.Await("a.test", Of({"8.8.8.8"})));
+  ASSERT_TRUE(ear_.Await("fixed.test", Of({"9.9.9.9"})));
+  policy_.destinations[0].ports = {443, 8443};
+  policy_.destinations[1].name = "renamed";
+  List("later.test");  // its answer shows that the new policy was adopted
+  Follow();
+  ASSERT_TRUE(ear_.Await("later.test", Of({})));
+  EXPECT_EQ(ear_.Times("a.test"), 2);
+  EXPECT_EQ(ear_.Times("fixed.test"), 2);
+}
+
 TEST_F(ResolverTest, TakesFixedAnswersFromThePolicyWithoutAsking) {
   policy_.resolver.hosts["fixed.test"] = {Ip("9.9.9.9"), Ip("8.8.8.8"), Ip("10.0.0.1")};
   policy_.resolver.upstream.clear();

@@ -60,10 +60,18 @@ Json HygieneFilter(const policy::Policy& policy) {
   }
   for (const std::string& name : RequestHeadersToRemove(policy)) request.push_back(Remove(name));
   const Json response = Json::array({RemovePrefix("x-envoy-"), RemovePrefix("x-exeat-")});
-  return Extension(
-      "envoy.filters.http.header_mutation",
-      "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-      {{"mutations", {{"request_mutations", request}, {"response_mutations", response}}}});
+  // The lists of the route never reach trailers, which HTTP/2 carries both ways.
+  Json response_trailers = response;
+  for (const std::string& name : ResponseHeadersToRemove(policy)) {
+    response_trailers.push_back(Remove(name));
+  }
+  return Extension("envoy.filters.http.header_mutation",
+                   "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+                   {{"mutations",
+                     {{"request_mutations", request},
+                      {"request_trailers_mutations", request},
+                      {"response_mutations", response},
+                      {"response_trailers_mutations", response_trailers}}}});
 }
 
 Json EarlyMutation(const std::vector<Json>& own) {

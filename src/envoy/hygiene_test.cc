@@ -1,0 +1,40 @@
+#include "envoy/hygiene.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "envoy/testing/small_policy.h"
+
+namespace exeat::envoy {
+namespace {
+
+using ::testing::Contains;
+using ::testing::IsSupersetOf;
+
+Json Remove(const char* name) { return Json::object({{"remove", name}}); }
+
+Json Mutations() {
+  policy::Policy policy = testing::SmallPolicy();
+  policy.credentials[0].header = "x-odd-key";
+  return HygieneFilter(policy)["typed_config"]["mutations"];
+}
+
+TEST(Hygiene, TakesFromRequestTrailersWhatItTakesFromRequestHeaders) {
+  const Json mutations = Mutations();
+  EXPECT_EQ(mutations["request_trailers_mutations"], mutations["request_mutations"]);
+  EXPECT_THAT(
+      mutations["request_trailers_mutations"],
+      IsSupersetOf({Remove("x-odd-key"), Remove("authorization"), Remove("x-exeat-session")}));
+}
+
+TEST(Hygiene, TakesCredentialsAndForgedReasonsFromResponseTrailers) {
+  const Json trailers = Mutations()["response_trailers_mutations"];
+  EXPECT_THAT(trailers, IsSupersetOf({Remove("x-odd-key"), Remove("x-api-key"),
+                                      Remove("set-cookie"), Remove("x-deny-reason")}));
+  for (const Json& mutation : Mutations()["response_mutations"]) {
+    EXPECT_THAT(trailers, Contains(mutation));
+  }
+}
+
+}  // namespace
+}  // namespace exeat::envoy

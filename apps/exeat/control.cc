@@ -290,6 +290,7 @@ void Control::Housekeep(const std::stop_token& stop) {
   for (int tick = 1; !stop.stop_requested(); ++tick) {
     std::this_thread::sleep_for(kTick);
     WatchReadiness();
+    edge_->ConfirmRestrictions();
     if (tick % kTicksPerLease == 0) edge_->ads().RenewLeases();
     if (tick % kTicksPerSweep == 0) edge_->SweepLeaves();
     if (tick % kTicksPerTidy == 0) {

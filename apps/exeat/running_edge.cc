@@ -144,6 +144,8 @@ base::Status RunningEdge::Publish(policy::PolicyPtr candidate, std::uint64_t rev
   const base::Status taken = ads_.Publish(resources, kAcknowledgeTimeout);
   if (!taken.ok()) {
     Follow(former);
+    SetRestrictionsInForce(ads_.streams() == 0 ||
+                           ads_.WaitAcknowledged(std::chrono::milliseconds(0)).ok());
     return taken;
   }
   RETURN_IF_ERROR(UseVerifierOf(*candidate));
@@ -176,6 +178,22 @@ base::Status RunningEdge::PublishKeys() {
     return absl::OkStatus();
   }
   return ads_.Publish(resources, kAcknowledgeTimeout);
+}
+
+void RunningEdge::SetRestrictionsInForce(bool in_force) {
+  {
+    base::MutexLock lock(mutex_);
+    if (restrictions_in_force_ == in_force) return;
+    restrictions_in_force_ = in_force;
+  }
+  if (!in_force)
+    base::LogError("Envoy has not acknowledged what it was sent: denying until it has");
+  Rebuild();
+}
+
+void RunningEdge::ConfirmRestrictions() {
+  if (snapshot()->restrictions_in_force) return;
+  SetRestrictionsInForce(ads_.WaitAcknowledged(std::chrono::milliseconds(0)).ok());
 }
 
 void RunningEdge::Rebuild() {

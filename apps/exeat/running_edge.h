@@ -58,6 +58,9 @@ class RunningEdge final : public ops::Edge {
   // Gives back and renews leaves. Call a few times a second.
   void SweepLeaves();
 
+  // Allows again once Envoy has acknowledged what it was late with. Call a few times a second.
+  void ConfirmRestrictions();
+
   void EnvoyStarted(int pid, const std::string& confinement);
   void ListeningAt(const std::map<std::string, std::string>& listeners, bool ready);
 
@@ -75,6 +78,7 @@ class RunningEdge final : public ops::Edge {
   base::Status UseVerifierOf(const policy::Policy& policy);
   policy::PolicyPtr Effective(const policy::Policy& policy) const;
   void Follow(const policy::PolicyPtr& policy);
+  void SetRestrictionsInForce(bool in_force);
   void Rebuild();
   void AddressesChanged(const std::string& host, const resolver::Addresses& addresses);
   void CredentialChanged(const policy::Credential& credential, const base::Secret& value,

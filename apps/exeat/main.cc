@@ -50,7 +50,7 @@ int Control(const std::vector<std::string>& arguments) {
 int Up(const cli::UpOptions& options) {
   base::StartLog("guardian", options.log_level);
   guardian::GuardianOptions guarded;
-  guarded.envoy_uid = options.envoy_uid.value_or(guardian::kNobody);
+  guarded.envoy_uid = options.envoy_uid.value_or(guardian::kEnvoyUid);
   guarded.envoy_gid = guarded.envoy_uid;
   guarded.allow_unconfined = options.allow_unconfined_envoy;
   guarded.control_argv = [&](int link_fd) {

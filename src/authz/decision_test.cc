@@ -310,7 +310,9 @@ TEST(Method, ThatIsNoTokenIsMalformed) {
 
 TEST(Path, ThatEnvoyWouldHaveNormalisedIsMalformedEvenWithoutRules) {
   for (const std::string_view path :
-       {"", "*", "/a/../b", "/.;/", "/..;/x", "//", "/a%2fb", "/a%5Cb", "/a\\b", "/a#b", "/a\tb"}) {
+       {"", "*", "/a/../b", "/.;/", "/..;/x", "//", "/a%2fb", "/a%5Cb", "/a\\b", "/a#b", "/a\tb",
+        "/pub/..%3b/v1", "/pub/%252e%252e/v1", "/pub/%25252e./v1", "/pub/%c0%ae%C0%AE/v1",
+        "/pub/..%5cv1", "/pub/x%252f..%252fv1"}) {
     EXPECT_EQ(OutcomeAt("open.test", "GET", path), "request_malformed") << path;
     EXPECT_EQ(OutcomeAt("rules.test", "GET", path), "request_malformed") << path;
   }
@@ -335,6 +337,13 @@ TEST(Address, AHostThatResolvesIntoTheDenySetIsRefusedAtConnectToo) {
   EXPECT_EQ(Outcome(Decide(TunnelFacts(), snapshot)), "address_denied");
   snapshot.denied_hosts = {"elsewhere.test"};
   EXPECT_EQ(Outcome(Decide(ConnectFacts(), snapshot)), "allowed");
+}
+
+TEST(Path, KeepsHonestEscapes) {
+  for (const std::string_view path : {"/files/50%25.txt", "/a%20b", "/v1.2/x", "/...",
+                                      "/.well-known/x", "/a;b=..", "/%E2%82%AC"}) {
+    EXPECT_EQ(OutcomeAt("open.test", "GET", path), "allowed") << path;
+  }
 }
 
 // One request with every fault at once; each repair shows the next reason, in order.

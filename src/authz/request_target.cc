@@ -1,7 +1,8 @@
 #include "authz/request_target.h"
 
 #include <algorithm>
-#include <cctype>
+#include <string>
+#include <utility>
 
 #include "authz/ascii.h"
 #include "policy/ip_address.h"
@@ -9,6 +10,8 @@
 
 namespace exeat::authz {
 namespace {
+
+constexpr int kMaxDecodings = 5;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsAlnum(char c) { return IsDigit(c) || (LowerAscii(c) >= 'a' && LowerAscii(c) <= 'z'); }
@@ -20,26 +23,10 @@ bool IsNumber(std::string_view label) {
   return label.size() >= 2 && label[0] == '0' && LowerAscii(label[1]) == 'x';
 }
 
-// Takes one path character from the front, with %2e read as the dot it stands for.
-char TakeCharacter(std::string_view& segment) {
-  if (segment.size() >= 3 && EqualsIgnoringCase(segment.substr(0, 3), "%2e")) {
-    segment.remove_prefix(3);
-    return '.';
-  }
-  const char c = segment.front();
-  segment.remove_prefix(1);
-  return c;
-}
-
+// "." and "..", with whatever parameters an origin may cut off behind them.
 bool IsDotSegment(std::string_view segment) {
-  std::size_t dots = 0;
-  while (!segment.empty()) {
-    const char c = TakeCharacter(segment);
-    if (c == ';') break;
-    if (c != '.') return false;
-    ++dots;
-  }
-  return dots == 1 || dots == 2;
+  const std::string_view name = segment.substr(0, segment.find(';'));
+  return name == "." || name == "..";
 }
 
 bool HasForbiddenEscape(std::string_view path) {
@@ -50,6 +37,52 @@ bool HasForbiddenEscape(std::string_view path) {
     }
   }
   return false;
+}
+
+int HexDigit(char c) {
+  if (IsDigit(c)) return c - '0';
+  const char lower = LowerAscii(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// `path` with each %XX read once; an overlong %c0%ae is the dot that lax decoders make of it.
+std::string DecodeOnce(std::string_view path) {
+  std::string decoded;
+  decoded.reserve(path.size());
+  while (!path.empty()) {
+    if (path.size() >= 6 && EqualsIgnoringCase(path.substr(0, 6), "%c0%ae")) {
+      decoded.push_back('.');
+      path.remove_prefix(6);
+      continue;
+    }
+    const bool escape =
+        path.size() >= 3 && path[0] == '%' && HexDigit(path[1]) >= 0 && HexDigit(path[2]) >= 0;
+    decoded.push_back(escape ? static_cast<char>(HexDigit(path[1]) * 16 + HexDigit(path[2]))
+                             : path[0]);
+    path.remove_prefix(escape ? 3 : 1);
+  }
+  return decoded;
+}
+
+bool HasDotSegment(std::string_view path) {
+  for (std::size_t start = 1; start <= path.size();) {
+    const std::size_t end = std::min(path.find_first_of("/\\", start), path.size());
+    if (IsDotSegment(path.substr(start, end - start))) return true;
+    start = end + 1;
+  }
+  return false;
+}
+
+// Whether a dot segment shows now, or after decoding the path again as an origin might.
+bool HoldsDotSegment(std::string_view path) {
+  std::string decoded(path);
+  for (int level = 0; level < kMaxDecodings; ++level) {
+    if (HasDotSegment(decoded)) return true;
+    std::string next = DecodeOnce(decoded);
+    if (next == decoded) return false;
+    decoded = std::move(next);
+  }
+  return true;  // deeper than anything honest
 }
 
 }  // namespace
@@ -74,14 +107,7 @@ bool IsMalformedTarget(std::string_view target) {
   if (std::any_of(target.begin(), target.end(), IsControl)) return true;
   const std::string_view path = policy::PathOnly(target);
   if (path.find_first_of("\\#") != std::string_view::npos || HasForbiddenEscape(path)) return true;
-  for (std::size_t start = 1; start <= path.size();) {
-    const std::size_t end = std::min(path.find('/', start), path.size());
-    const std::string_view segment = path.substr(start, end - start);
-    if (IsDotSegment(segment)) return true;
-    if (segment.empty() && end < path.size()) return true;
-    start = end + 1;
-  }
-  return false;
+  return path.find("//") != std::string_view::npos || HoldsDotSegment(path);
 }
 
 }  // namespace exeat::authz

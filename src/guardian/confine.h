@@ -26,7 +26,10 @@
 
 namespace exeat::guardian {
 
-inline constexpr std::uint32_t kNobody = 65534;
+// Whose uid Envoy runs as when root starts it and names none: the first of those that systemd hands
+// to dynamic users, so never one of the passwd file, and never nobody's, which others share: a
+// process of the same uid could read Envoy's memory.
+inline constexpr std::uint32_t kEnvoyUid = 61184;
 
 // Where between fork and exec a child gave up; sent over a pipe, so plain values.
 enum class ChildStep : std::int32_t {
@@ -60,8 +63,8 @@ struct ConfinementRequest {
   // sockets under relative names work even where that uid cannot walk the directories above. Files
   // do not: Envoy looks those up from the root.
   std::string run_directory;
-  std::uint32_t uid = kNobody;
-  std::uint32_t gid = kNobody;
+  std::uint32_t uid = kEnvoyUid;
+  std::uint32_t gid = kEnvoyUid;
   bool allow_unconfined = false;
 };
 
@@ -72,7 +75,7 @@ class Confinement {
   // In the child. Async-signal-safe; on failure the child must end without exec.
   std::optional<ChildFailure> Apply() const noexcept;
 
-  // "uid 65534, Landlock ABI 7", or "none: ..." when that was allowed.
+  // "uid 61184, Landlock ABI 7", or "none: ..." when that was allowed.
   const std::string& description() const { return description_; }
   // The binary, opened before the uid changed: it may lie where that uid cannot walk.
   int binary_fd() const { return binary_.get(); }
@@ -81,8 +84,8 @@ class Confinement {
   Confinement() = default;
 
   bool changes_uid_ = false;
-  std::uint32_t uid_ = kNobody;
-  std::uint32_t gid_ = kNobody;
+  std::uint32_t uid_ = kEnvoyUid;
+  std::uint32_t gid_ = kEnvoyUid;
   base::UniqueFd binary_;
   base::UniqueFd run_directory_;
   base::UniqueFd ruleset_;  // not valid: no Landlock

@@ -43,7 +43,7 @@ int InChild(const std::function<int()>& body) {
 
 int BecomeNobody() {
   if (geteuid() != 0) return 0;
-  return setgroups(0, nullptr) == 0 && setgid(kNobody) == 0 && setuid(kNobody) == 0 ? 0 : 200;
+  return setgroups(0, nullptr) == 0 && setgid(kEnvoyUid) == 0 && setuid(kEnvoyUid) == 0 ? 0 : 200;
 }
 
 int OpenError(const std::string& path, int mode) {
@@ -86,7 +86,7 @@ class Confine : public ::testing::Test {
   Confine() {
     std::ofstream(directory_ / "secret") << "the key";
     chmod((directory_ / "secret").c_str(), 0644);
-    EXPECT_THAT(PrepareRunDirectory(directory_ / "run", kNobody, kNobody), IsOk());
+    EXPECT_THAT(PrepareRunDirectory(directory_ / "run", kEnvoyUid, kEnvoyUid), IsOk());
     request_.binary = OwnExecutable();
     request_.run_directory = directory_ / "run";
   }
@@ -142,7 +142,7 @@ TEST_F(Confine, RootGivesUpUidGroupsAndCapabilitiesForGood) {
   EXPECT_EQ(InChild([&] {
               const auto confinement = Confinement::Prepare(request_);
               if (!confinement.ok() || confinement->Apply()) return 201;
-              if (getuid() != kNobody || getgid() != kNobody || getgroups(0, nullptr) != 0)
+              if (getuid() != kEnvoyUid || getgid() != kEnvoyUid || getgroups(0, nullptr) != 0)
                 return 1;
               // Raw, as in Apply: libc would ask the threads of a sanitizer as well.
               if (syscall(SYS_setresuid, 0, 0, 0) == 0 || CanChangeUid()) return 2;
@@ -185,7 +185,7 @@ TEST_F(Confine, RootNeedsNoLandlock) {
   EXPECT_EQ(InChild([&] {
               if (!LoseLandlock()) return 200;
               const auto confinement = Confinement::Prepare(request_);
-              if (!confinement.ok() || confinement->description() != "uid 65534") return 1;
+              if (!confinement.ok() || confinement->description() != "uid 61184") return 1;
               return confinement->Apply() ? 2 : 0;
             }),
             0);
@@ -209,7 +209,7 @@ TEST_F(Confine, ARunDirectoryBehindAClosedOneServesByRelativeNames) {
   if (!CanChangeUid()) GTEST_SKIP() << "NOT ROOT: no directory is another user's";
   ASSERT_EQ(mkdir((directory_ / "state").c_str(), 0700), 0);
   request_.run_directory = directory_ / "state/run";
-  ASSERT_THAT(PrepareRunDirectory(request_.run_directory, kNobody, kNobody), IsOk());
+  ASSERT_THAT(PrepareRunDirectory(request_.run_directory, kEnvoyUid, kEnvoyUid), IsOk());
   EXPECT_EQ(InChild([&] {
               const auto confinement = Confinement::Prepare(request_);
               if (!confinement.ok() || confinement->Apply()) return 201;
@@ -222,7 +222,7 @@ TEST_F(Confine, UidZeroIsRefused) {
   if (!CanChangeUid()) GTEST_SKIP() << "NOT ROOT: the uid is not used";
   request_.uid = 0;
   EXPECT_THAT(Confinement::Prepare(request_), StatusIs(StatusCode::kFailedPrecondition));
-  request_.uid = kNobody;
+  request_.uid = kEnvoyUid;
   request_.gid = 0;
   EXPECT_THAT(Confinement::Prepare(request_), StatusIs(StatusCode::kFailedPrecondition));
 }
@@ -231,7 +231,7 @@ TEST_F(Confine, SaysWhatKeepsEnvoyIn) {
   const auto confinement = Confinement::Prepare(request_);
   ASSERT_THAT(confinement, IsOk());
   if (CanChangeUid()) {
-    EXPECT_NE(confinement->description().find("uid 65534"), std::string::npos);
+    EXPECT_NE(confinement->description().find("uid 61184"), std::string::npos);
   }
   if (LandlockAbi() > 0) {
     EXPECT_NE(confinement->description().find("Landlock ABI"), std::string::npos);
@@ -250,24 +250,24 @@ TEST_F(Confine, NamesTheBinaryOrRunDirectoryThatIsNotThere) {
 TEST_F(Confine, PreparingARunDirectoryClosesItToOthersAndTakesOneThatIsThere) {
   const std::string run = directory_ / "run";
   chmod(run.c_str(), 0755);
-  EXPECT_THAT(PrepareRunDirectory(run, kNobody, kNobody), IsOk());
+  EXPECT_THAT(PrepareRunDirectory(run, kEnvoyUid, kEnvoyUid), IsOk());
   struct stat info{};
   ASSERT_EQ(stat(run.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0700U);
-  EXPECT_EQ(info.st_uid, CanChangeUid() ? kNobody : geteuid());
+  EXPECT_EQ(info.st_uid, CanChangeUid() ? kEnvoyUid : geteuid());
 }
 
 TEST_F(Confine, PreparingARunDirectoryFollowsNoLinkAndTakesNoThirdUsers) {
   ASSERT_EQ(symlink("/etc", (directory_ / "link").c_str()), 0);
-  EXPECT_THAT(PrepareRunDirectory(directory_ / "link", kNobody, kNobody),
+  EXPECT_THAT(PrepareRunDirectory(directory_ / "link", kEnvoyUid, kEnvoyUid),
               StatusIs(StatusCode::kFailedPrecondition));
   std::ofstream(directory_ / "file") << "";
-  EXPECT_THAT(PrepareRunDirectory(directory_ / "file", kNobody, kNobody),
+  EXPECT_THAT(PrepareRunDirectory(directory_ / "file", kEnvoyUid, kEnvoyUid),
               StatusIs(StatusCode::kFailedPrecondition));
   if (!CanChangeUid()) return;
   ASSERT_EQ(mkdir((directory_ / "third").c_str(), 0700), 0);
   ASSERT_EQ(chown((directory_ / "third").c_str(), 12345, 12345), 0);
-  EXPECT_THAT(PrepareRunDirectory(directory_ / "third", kNobody, kNobody),
+  EXPECT_THAT(PrepareRunDirectory(directory_ / "third", kEnvoyUid, kEnvoyUid),
               StatusSays(StatusCode::kFailedPrecondition, "uid 12345"));
 }
 
@@ -275,17 +275,17 @@ TEST_F(Confine, WhatIsHandedToEnvoyIsItsOwnAndNoLinkIsFollowed) {
   const std::string path = directory_ / "run/a.sock";
   std::ofstream(path) << "";
   chmod(path.c_str(), 0666);
-  ASSERT_THAT(HandToEnvoy(path, kNobody, kNobody), IsOk());
+  ASSERT_THAT(HandToEnvoy(path, kEnvoyUid, kEnvoyUid), IsOk());
   struct stat info{};
   ASSERT_EQ(stat(path.c_str(), &info), 0);
-  EXPECT_EQ(info.st_uid, CanChangeUid() ? kNobody : geteuid());
+  EXPECT_EQ(info.st_uid, CanChangeUid() ? kEnvoyUid : geteuid());
   EXPECT_EQ(info.st_mode & 0777, 0600U);
   const std::string link = directory_ / "run/link";
   ASSERT_EQ(symlink((directory_ / "secret").c_str(), link.c_str()), 0);
-  EXPECT_THAT(HandToEnvoy(link, kNobody, kNobody), StatusIs(StatusCode::kFailedPrecondition));
+  EXPECT_THAT(HandToEnvoy(link, kEnvoyUid, kEnvoyUid), StatusIs(StatusCode::kFailedPrecondition));
   ASSERT_EQ(stat((directory_ / "secret").c_str(), &info), 0);
   EXPECT_EQ(info.st_uid, geteuid());
-  EXPECT_THAT(HandToEnvoy(directory_ / "absent", kNobody, kNobody),
+  EXPECT_THAT(HandToEnvoy(directory_ / "absent", kEnvoyUid, kEnvoyUid),
               StatusIs(StatusCode::kNotFound));
 }
 

@@ -26,8 +26,8 @@ struct GuardianOptions {
   std::chrono::milliseconds lease{1000};
   std::chrono::milliseconds drain_timeout{5000};
   // For a StartEnvoy that names none; it has no effect unless this process is root.
-  std::uint32_t envoy_uid = kNobody;
-  std::uint32_t envoy_gid = kNobody;
+  std::uint32_t envoy_uid = kEnvoyUid;
+  std::uint32_t envoy_gid = kEnvoyUid;
   bool allow_unconfined = false;
 };
 

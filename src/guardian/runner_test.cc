@@ -190,7 +190,7 @@ TEST(Guardian, StartsEnvoyConfined) {
   EXPECT_THAT(seen, Contains("guardian_memory=EACCES"));
   EXPECT_THAT(seen, Contains("core=0"));
   if (geteuid() == 0) {
-    EXPECT_THAT(seen, Contains("uid=65534"));
+    EXPECT_THAT(seen, Contains("uid=61184"));
     EXPECT_THAT(seen, Contains("groups=0"));
     EXPECT_THAT(seen, Contains("guardian_signal=EPERM"));
   }

@@ -69,7 +69,7 @@ TEST(Spawn, SaysWhatFailedAndLeavesNoChild) {
 TEST(Spawn, ExecutesABinaryThatTheNewUidCannotWalkTo) {
   if (!CanChangeUid()) GTEST_SKIP() << "NOT ROOT: no uid to change to";
   TempDirectory directory;
-  ASSERT_THAT(PrepareRunDirectory(directory / "run", kNobody, kNobody), IsOk());
+  ASSERT_THAT(PrepareRunDirectory(directory / "run", kEnvoyUid, kEnvoyUid), IsOk());
   std::filesystem::create_directory(directory / "roots");
   std::filesystem::copy_file("/bin/sleep", directory / "roots" + "/sleep");
   chmod((directory / "roots").c_str(), 0700);

@@ -142,7 +142,7 @@ class EdgeUnderTest {
  private:
   void PrepareDirectory() {
     const std::string run = directory_ / "run";
-    if (!PrepareRunDirectory(run, kNobody, kNobody).ok()) abort();
+    if (!PrepareRunDirectory(run, kEnvoyUid, kEnvoyUid).ok()) abort();
     const std::string fifo = run + "/probe.fifo";
     if (mkfifo(fifo.c_str(), 0666) != 0 || chmod(fifo.c_str(), 0666) != 0) abort();
     fifo_.Reset(open(fifo.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));

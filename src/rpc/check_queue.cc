@@ -79,10 +79,7 @@ class CheckQueue::Loop {
  public:
   Loop(CheckQueue& owner, std::unique_ptr<::grpc::ServerCompletionQueue> queue)
       : owner_(owner), queue_(std::move(queue)) {}
-  ~Loop() {
-    Wait();
-    if (calls_.empty()) Drain();
-  }
+  ~Loop() { Wait(); }
 
   void Start() {
     calls_.reserve(kCalls);
@@ -91,21 +88,8 @@ class CheckQueue::Loop {
   }
   void Wait() {
     if (thread_.joinable()) thread_.join();
-  }
-
- private:
-  // Every call ends by the server's shutdown, and the queue after the last of them: nothing is
-  // asked of a queue that was shut down.
-  void Run() {
-    for (const auto& call : calls_) call->Await();
-    void* tag = nullptr;
-    bool ok = false;
-    for (std::size_t waiting = calls_.size(); waiting > 0 && queue_->Next(&tag, &ok);) {
-      if (!static_cast<Call*>(tag)->Advance(ok)) --waiting;
-    }
-    Drain();
-  }
-  void Drain() {
+    if (std::exchange(drained_, true)) return;
+    // gRPC wants the server ended before its queue, and the queue empty before it goes.
     queue_->Shutdown();
     void* tag = nullptr;
     bool ok = false;
@@ -113,10 +97,22 @@ class CheckQueue::Loop {
     }
   }
 
+ private:
+  // Ends with the last call, which the server's shutdown ends: nothing more is asked of the queue.
+  void Run() {
+    for (const auto& call : calls_) call->Await();
+    void* tag = nullptr;
+    bool ok = false;
+    for (std::size_t waiting = calls_.size(); waiting > 0 && queue_->Next(&tag, &ok);) {
+      if (!static_cast<Call*>(tag)->Advance(ok)) --waiting;
+    }
+  }
+
   CheckQueue& owner_;
   const std::unique_ptr<::grpc::ServerCompletionQueue> queue_;
   std::vector<std::unique_ptr<Call>> calls_;
   std::jthread thread_;
+  bool drained_ = false;
 };
 
 CheckQueue::CheckQueue(Answer answer) : answer_(std::move(answer)) {}

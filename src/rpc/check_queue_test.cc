@@ -1,13 +1,16 @@
 #include "rpc/check_queue.h"
 
 #include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -20,17 +23,29 @@ using ::envoy::service::auth::v3::Authorization;
 using ::envoy::service::auth::v3::CheckRequest;
 using ::envoy::service::auth::v3::CheckResponse;
 
-// A queue on a server without a port, as control composes and ends it.
+std::string MakeDirectory() {
+  std::string directory = std::filesystem::temp_directory_path() / "check-queue-XXXXXX";
+  return mkdtemp(directory.data()) == nullptr ? std::string() : directory;
+}
+
+// A queue on a Unix socket, composed and ended as control does.
 class Served {
  public:
   explicit Served(CheckQueue::Answer answer, int threads = 1) : queue_(std::move(answer)) {
+    const std::string address = "unix:" + directory_ + "/check.sock";
     ::grpc::ServerBuilder builder;
+    builder.AddListeningPort(address, ::grpc::InsecureServerCredentials());
     queue_.Register(builder, threads);
     server_ = builder.BuildAndStart();
     queue_.Start();
-    stub_ = Authorization::NewStub(server_->InProcessChannel({}));
+    stub_ = Authorization::NewStub(
+        ::grpc::CreateChannel(address, ::grpc::InsecureChannelCredentials()));
   }
-  ~Served() { Shutdown(); }
+  ~Served() {
+    Shutdown();
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
+  }
   void Shutdown() {
     server_->Shutdown(std::chrono::system_clock::now());
     queue_.Wait();
@@ -49,6 +64,7 @@ class Served {
   }
 
  private:
+  const std::string directory_ = MakeDirectory();
   CheckQueue queue_;
   std::unique_ptr<::grpc::Server> server_;
   std::unique_ptr<Authorization::Stub> stub_;

@@ -1,0 +1,208 @@
+// P9: the decision server alone on a Unix socket, with a denylist of a given size and no audit; or
+// a null one that answers the same calls without looking at them.
+//
+//   decision_server SOCKET REQUEST ours|null queue|callback [ENTRIES]
+//
+// Writes to REQUEST the body of one gRPC call that ours allows, prints "ready", and answers each
+// line on standard input with the calls allowed and denied so far. Ends with its input.
+#include <stdlib.h>
+
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/status.h"
+#include "bench/check_service.h"
+#include "envoy/names.h"
+#include "fmt/format.h"
+#include "operator/metrics.h"
+#include "rpc/authz_server.h"
+#include "session/signing_keys.h"
+
+namespace exeat::bench {
+namespace {
+
+constexpr char kHost[] = "api.example.test";
+constexpr char kSid[] = "c2Vzc2lvbi1vZi1iZW5jaA";
+constexpr char kDeployment[] = "bench";
+
+struct Arguments {
+  std::string socket, request;
+  bool null = false;
+  Style style = Style::kQueue;
+  std::size_t entries = 0;
+};
+
+base::StatusOr<std::string> Token(const session::SigningKeys& keys) {
+  session::Claims claims;
+  claims.iss = kDeployment;
+  claims.sub = "agent-1";
+  claims.sid = kSid;
+  claims.jti = "dG9rZW4tb2YtYmVuY2gtMQ";
+  claims.iat = base::SystemClock().UnixNow();
+  claims.nbf = claims.iat;
+  claims.exp = claims.iat + session::kMaxTokenLifetime.count();
+  claims.grants = {"api"};
+  return keys.Sign(claims);
+}
+
+void AddHeader(CheckRequest& request, const std::string& key, const std::string& value) {
+  auto* header =
+      request.mutable_attributes()->mutable_request()->mutable_http()->mutable_header_map();
+  auto* added = header->add_headers();
+  added->set_key(key);
+  added->set_raw_value(value);
+}
+
+// What Envoy sends for a request in a tunnel: the headers it may send, and the verified claims.
+CheckRequest TunnelRequest(const std::string& token) {
+  CheckRequest request;
+  auto* attributes = request.mutable_attributes();
+  auto* source = attributes->mutable_source()->mutable_address()->mutable_socket_address();
+  source->set_address("10.20.30.40");
+  source->set_port_value(45678);
+  auto* target = attributes->mutable_destination()->mutable_address()->mutable_socket_address();
+  target->set_address("127.0.0.1");
+  target->set_port_value(15001);
+  attributes->mutable_request()->mutable_time()->set_seconds(base::SystemClock().UnixNow());
+  auto* http = attributes->mutable_request()->mutable_http();
+  http->set_id("7338741629547831209");
+  http->set_method("GET");
+  http->set_host(kHost);
+  http->set_path("/v1/items/4711?fields=name");
+  http->set_scheme("https");
+  http->set_protocol("HTTP/1.1");
+  attributes->mutable_tls_session()->set_sni(kHost);
+  AddHeader(request, ":authority", kHost);
+  AddHeader(request, ":path", "/v1/items/4711?fields=name");
+  AddHeader(request, ":method", "GET");
+  AddHeader(request, "x-request-id", "1f8f7d8c-6e3b-4c59-9d0f-0c8a6f6f3b21");
+  AddHeader(request, envoy::kLegHeader, envoy::kLegTunnel);
+  AddHeader(request, envoy::kTargetHeader, std::string(kHost) + ":443");
+  AddHeader(request, envoy::kTunnelHeader, "Bearer " + token);
+  auto& claims =
+      *(*attributes->mutable_metadata_context()->mutable_filter_metadata())[envoy::kJwtNamespace]
+           .mutable_fields();
+  auto& fields = *claims[envoy::kSessionKey].mutable_struct_value()->mutable_fields();
+  for (const auto& [name, value] :
+       {std::pair("iss", kDeployment), {"aud", "exeat"}, {"sub", "agent-1"}, {"sid", kSid}}) {
+    fields[name].set_string_value(value);
+  }
+  fields["exp"].set_number_value(static_cast<double>(base::SystemClock().UnixNow() + 3600));
+  fields["grants"].mutable_list_value()->add_values()->set_string_value("api");
+  return request;
+}
+
+// A gRPC message: not compressed, four bytes of length, the message.
+std::string Framed(const std::string& message) {
+  std::string frame(1, '\0');
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    frame += static_cast<char>((message.size() >> shift) & 0xff);
+  }
+  return frame + message;
+}
+
+base::StatusOr<std::shared_ptr<authz::Snapshot>> MakeSnapshot(const session::SigningKeys& keys,
+                                                              revocation::Denylist& denylist,
+                                                              std::size_t entries) {
+  auto policy = std::make_shared<policy::Policy>();
+  policy->posture = policy::Posture::kBump;
+  policy->deployment = kDeployment;
+  for (int i = 0; i < 20; ++i) {
+    policy::Destination& destination = policy->destinations.emplace_back();
+    destination.name = fmt::format("host-{}", i);
+    destination.host = i == 10 ? std::string(kHost) : fmt::format("host-{}.example.test", i);
+    destination.ports = {443};
+    destination.grant = "api";
+  }
+  std::vector<std::string> ids;
+  std::vector<revocation::Entry> revoked;
+  ids.reserve(entries);
+  for (std::size_t i = 0; i < entries; ++i) {
+    ids.push_back(fmt::format("revoked-{:014}", i));
+    revoked.push_back({revocation::Kind::kSession, ids.back()});
+  }
+  denylist.Load(revoked, false);
+  auto snapshot = std::make_shared<authz::Snapshot>();
+  snapshot->policy = std::move(policy);
+  snapshot->policy_revision = 1;
+  snapshot->denylist = denylist.Read();
+  snapshot->restrictions_in_force = true;
+  ASSIGN_OR_RETURN(snapshot->verifier,
+                   session::Verifier::Make({.issuer = kDeployment}, keys.Jwks()));
+  return snapshot;
+}
+
+base::Status Run(const Arguments& arguments, const std::string& directory) {
+  ASSIGN_OR_RETURN(const auto keys, session::SigningKeys::Open(directory, base::SystemClock()));
+  ASSIGN_OR_RETURN(const std::string token, Token(*keys));
+  const std::string body = Framed(TunnelRequest(token).SerializeAsString());
+  RETURN_IF_ERROR(base::WriteFileAtomically(arguments.request, body, 0600));
+
+  revocation::Denylist denylist;
+  ASSIGN_OR_RETURN(const auto made, MakeSnapshot(*keys, denylist, arguments.entries));
+  const std::shared_ptr<const authz::Snapshot> snapshot = made;
+  base::Published<std::shared_ptr<const authz::Snapshot>> published;
+  published.Set(snapshot);
+  ops::Metrics metrics;
+  std::atomic<std::uint64_t> allowed{0};
+  std::atomic<std::uint64_t> denied{0};
+  const rpc::AuthzServer server(
+      {.snapshot = [&] { return published.Get(); },
+       .record = [](const audit::Event&) { return absl::OkStatus(); },
+       .admit_name = [](std::string_view, std::string_view) { return true; },
+       .observe =
+           [&](authz::Leg leg, const authz::Verdict& verdict, std::chrono::nanoseconds took) {
+             (verdict.allowed ? allowed : denied).fetch_add(1, std::memory_order_relaxed);
+             metrics.Decided(leg, verdict.allowed ? std::nullopt : std::optional(verdict.reason));
+             metrics.CheckTook(took);
+           }},
+      base::SystemClock());
+  const rpc::CheckQueue::Answer ours = [&](const CheckRequest& request, CheckResponse& response) {
+    server.Answer(request, response);
+  };
+  const rpc::CheckQueue::Answer none = [&](const CheckRequest& request, CheckResponse& response) {
+    AllowAll(request, response);
+    allowed.fetch_add(1, std::memory_order_relaxed);
+  };
+  CheckService service(arguments.style, arguments.null ? none : ours);
+  ::grpc::ServerBuilder builder;
+  if (!service.Serve(builder, arguments.socket)) {
+    return base::MakeStatus(base::StatusCode::kUnavailable, arguments.socket + ": cannot listen");
+  }
+  fmt::print("ready {} bytes, {} entries\n", body.size(), snapshot->denylist.size());
+  std::fflush(stdout);
+  for (std::string line; std::getline(std::cin, line);) {
+    fmt::print("{} {}\n", allowed.load(), denied.load());
+    std::fflush(stdout);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace exeat::bench
+
+int main(int argc, char** argv) {
+  if (argc < 5) {
+    std::fprintf(stderr, "usage: %s SOCKET REQUEST ours|null queue|callback [ENTRIES]\n", argv[0]);
+    return 2;
+  }
+  exeat::bench::Arguments arguments{argv[1], argv[2]};
+  arguments.null = std::string(argv[3]) == "null";
+  if (std::string(argv[4]) == "callback") arguments.style = exeat::bench::Style::kCallback;
+  if (argc > 5) arguments.entries = std::strtoull(argv[5], nullptr, 10);
+  std::string directory = std::filesystem::temp_directory_path() / "exeat-decision-XXXXXX";
+  if (mkdtemp(directory.data()) == nullptr) return 1;
+  const exeat::base::Status status = exeat::bench::Run(arguments, directory);
+  std::error_code ignored;
+  std::filesystem::remove_all(directory, ignored);
+  if (status.ok()) return 0;
+  fmt::print(stderr, "decision_server: {}\n", exeat::base::Message(status));
+  return 1;
+}

@@ -1,0 +1,1 @@
+"""What `bench/run` measures with: pinned processes, load, rounds."""

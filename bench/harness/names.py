@@ -1,0 +1,134 @@
+"""P6: connections to names that have no leaf yet, against an Envoy that only routes and has one
+static leaf for all of them."""
+import json
+import statistics
+import subprocess
+
+from tests.e2e.harness import edge as edges
+
+from .chains import HOST, rig
+from .children import envoy_child, free_port, wait_listening
+from .load import check
+from .machine import EDGE_CORE, LOAD_CORE, on_core
+from .origin import ADDRESS, Origin
+from .rounds import Result, interleave, ratio_of
+
+NAMES = 3000
+PARALLEL = 8
+KNOWN_SHARE = 0.1  # of NAMES, asked one by one for their first byte
+TYPE = "type.googleapis.com/"
+TLS = TYPE + "envoy.extensions.transport_sockets.tls.v3."
+
+
+def connect(bench, port, origin, token, count, parallel):
+    """new_names' figures; every answer was 200."""
+    with on_core(LOAD_CORE):
+        done = subprocess.run(
+            [bench.program("new_names"), "127.0.0.1", str(port), "0", str(count), str(parallel),
+             str(origin.port)], input=token + "\n", capture_output=True, text=True, timeout=600)
+    check(done.returncode == 0, f"new_names: {done.stderr}")
+    figures = json.loads(done.stdout)
+    check(figures["failed"] == 0, f"{figures['failed']} of {count} failed: {done.stderr}")
+    return figures
+
+
+def _tls_params():
+    return {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
+
+
+def _router_only(port, certificate, key, trust, origin):
+    """TLS in, routing, TLS out: what Envoy itself costs."""
+    manager = {
+        "@type": TYPE + "envoy.extensions.filters.network.http_connection_manager.v3."
+                        "HttpConnectionManager",
+        "stat_prefix": "router", "route_config": {"virtual_hosts": [{
+            "name": "all", "domains": ["*"],
+            "routes": [{"match": {"prefix": "/"},
+                        "route": {"cluster": "origin", "timeout": "0s"}}]}]},
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
+            "@type": TYPE + "envoy.extensions.filters.http.router.v3.Router"}}]}
+    downstream = {
+        "@type": TLS + "DownstreamTlsContext", "disable_stateless_session_resumption": True,
+        "disable_stateful_session_resumption": True,
+        "common_tls_context": {
+            "alpn_protocols": ["h2", "http/1.1"], "tls_params": _tls_params(),
+            "tls_certificates": [{"certificate_chain": {"filename": str(certificate)},
+                                  "private_key": {"filename": str(key)}}]}}
+    upstream = {
+        "@type": TLS + "UpstreamTlsContext", "sni": HOST, "max_session_keys": 0,
+        "common_tls_context": {
+            "tls_params": _tls_params(),
+            "validation_context": {"trusted_ca": {"filename": str(trust)}}}}
+    address = {"socket_address": {"address": ADDRESS, "port_value": origin.port}}
+    return json.dumps({
+        "static_resources": {
+            "listeners": [{
+                "name": "router",
+                "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+                "per_connection_buffer_limit_bytes": 65536,
+                "filter_chains": [{
+                    "transport_socket": {"name": "envoy.transport_sockets.tls",
+                                         "typed_config": downstream},
+                    "filters": [{"name": "envoy.filters.network.http_connection_manager",
+                                 "typed_config": manager}]}]}],
+            "clusters": [{
+                "name": "origin", "type": "STATIC", "connect_timeout": "5s",
+                "transport_socket": {"name": "envoy.transport_sockets.tls",
+                                     "typed_config": upstream},
+                "load_assignment": {"cluster_name": "origin", "endpoints": [{
+                    "lb_endpoints": [{"endpoint": {"address": address}}]}]}}]}})
+
+
+def _evict(control):
+    answer = control.ask("evict")
+    check(answer == "evicted", f"the leaves were not given back: {answer}")
+
+
+def _first_byte(bench, control, arguments):
+    """(new, known): medians of the same names, asked one at a time."""
+    count = round(NAMES * KNOWN_SHARE)
+    _evict(control)
+    minted = control.counts()[2]
+    new = connect(bench, *arguments, count, 1)["p50_ms"]
+    check(control.counts()[2] - minted == count, "not every new name was minted")
+    known = connect(bench, *arguments, count, 1)["p50_ms"]
+    check(control.counts()[2] - minted == count, "a known name was minted again")
+    return new, known
+
+
+def run(bench, _):
+    directory = bench.directory / "p6-router"
+    directory.mkdir()
+    certificate, key = bench.authority.issue("static", ["*.names.example.test"])
+    with Origin(bench.directory / "p6-origin", bench.authority, [HOST]) as origin, \
+            rig(bench, origin, "ours", "p6-exeat", NAMES) as (control, port, token):
+        ours = port, origin, token
+        bare_port = free_port()
+        (directory / "bootstrap.json").write_text(_router_only(
+            bare_port, certificate, key, bench.authority.certificate, origin))
+        with envoy_child(EDGE_CORE, edges.envoy(), directory, "bootstrap.json"):
+            wait_listening("127.0.0.1", bare_port)
+            bare = bare_port, origin, token
+            warm_up = NAMES // 20
+            connect(bench, *ours, warm_up, PARALLEL)
+            connect(bench, *bare, warm_up, PARALLEL)
+            count = NAMES // 4 if bench.plan.quick else NAMES
+
+            def measure(name):
+                if name == "a":
+                    _evict(control)
+                return connect(bench, *(ours if name == "a" else bare), count, PARALLEL)["rate"]
+            yield ratio_of(bench.plan, "P6", "new-SNI bumped connections / router-only Envoy with "
+                           "a static leaf", 0.85, measure)
+        pairs = []
+
+        def first_byte(name):
+            if name == "a":
+                pairs.append(_first_byte(bench, control, ours))
+            return pairs[-1][0 if name == "a" else 1]
+        figures, dropped, disturbed, used = interleave(bench.plan, first_byte,
+                                                       lambda new, known: new - known)
+        new, known = (statistics.median(column) for column in zip(*used))
+        yield Result("P6.first_byte_ms", "first byte with a new name minus a known one, ms",
+                     figures, 1.5, at_most=True, dropped=dropped, disturbed=disturbed,
+                     rates=f"{new:.2f} ms against {known:.2f} ms")

@@ -81,6 +81,20 @@ std::string GrantNames(const std::set<std::string>& known) {
   return "the policy names: " + names;
 }
 
+// What stands in the way, and the one command that takes it back.
+std::string WhichRevocation(const revocation::Snapshot& denylist, const store::SessionRow& row) {
+  using revocation::Kind;
+  constexpr const char* kUndo = "is revoked; undo with: exeat session restore";
+  if (denylist.everything()) return fmt::format("every session {} --all", kUndo);
+  if (denylist.Contains(Kind::kSubject, row.sub)) {
+    return fmt::format("subject {0} {1} --sub {0}", row.sub, kUndo);
+  }
+  if (denylist.Contains(Kind::kSession, row.sid)) {
+    return fmt::format("session {0} {1} {0}", row.sid, kUndo);
+  }
+  return fmt::format("token {0} {1} --jti {0}", row.jti, kUndo);
+}
+
 audit::Event SessionEvent(const char* activity, const store::SessionRow& row) {
   audit::Event event;
   event.kind = audit::EventKind::kSession;
@@ -157,7 +171,13 @@ base::Status SessionDesk::CheckTtl(std::chrono::seconds ttl, const policy::Polic
 
 base::Status SessionDesk::CheckRequest(const SessionRequest& request,
                                        const policy::Policy& policy) const {
-  RETURN_IF_ERROR(CheckText(request.sub, "the subject", kMaxIdBytes));
+  // What no token may say is refused before a row of it exists.
+  if (!session::IsClaimText(request.sub)) {
+    return MakeStatus(StatusCode::kInvalidArgument,
+                      fmt::format("the subject must be 1 to {} visible ASCII characters, without "
+                                  "spaces, quotes, backslash or comma",
+                                  session::kMaxClaimBytes));
+  }
   RETURN_IF_ERROR(CheckTtl(request.ttl, policy));
   std::set<std::string> known;
   for (const policy::Destination& destination : policy.destinations) {
@@ -174,14 +194,12 @@ base::Status SessionDesk::CheckRequest(const SessionRequest& request,
 }
 
 base::Status SessionDesk::CheckStanding(const store::SessionRow& row) const {
-  switch (parts_.denylist.Read().Check(row.sid, row.jti, row.sub)) {
+  const auto denylist = parts_.denylist.Read();
+  switch (denylist.Check(row.sid, row.jti, row.sub)) {
     case revocation::Standing::kClear:
       return absl::OkStatus();
     case revocation::Standing::kRevoked:
-      return MakeStatus(StatusCode::kFailedPrecondition,
-                        fmt::format("session {} of subject \"{}\" is refused: one of them, or "
-                                    "everything, is revoked; undo with: exeat session restore",
-                                    row.sid, row.sub));
+      return MakeStatus(StatusCode::kFailedPrecondition, WhichRevocation(denylist, row));
     case revocation::Standing::kNotLoaded:
       break;
   }

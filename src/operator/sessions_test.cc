@@ -108,6 +108,33 @@ TEST_F(Sessions, RefuseASubjectThatIsNotPrintable) {
               StatusIs(StatusCode::kInvalidArgument));
 }
 
+TEST_F(Sessions, KeepNoRowOfASubjectThatNoTokenMayName) {
+  for (const std::string& sub : {std::string("a b"), std::string("a,b"), std::string(129, 'a')}) {
+    EXPECT_THAT(desk_.Create({sub, {}, seconds(60)}),
+                StatusSays(StatusCode::kInvalidArgument, "the subject"))
+        << sub;
+  }
+  EXPECT_EQ(desk_.List()->size(), 0U);
+  EXPECT_EQ(desk_.live_sessions(), 0U);
+}
+
+TEST_F(Sessions, SayWhichRevocationStandsInTheWayOfARenewal) {
+  const Minted minted = MustCreate("alice");
+  const std::string sid = minted.session.row.sid;
+  const std::vector<std::pair<RevocationRequest, std::string>> revocations = {
+      {{store::RevokedKind::kSession, sid, ""}, "restore " + sid},
+      {{store::RevokedKind::kSubject, "alice", ""}, "restore --sub alice"},
+      {{store::RevokedKind::kTokenId, minted.session.row.jti, ""},
+       "restore --jti " + minted.session.row.jti},
+      {{store::RevokedKind::kAll, "", ""}, "restore --all"},
+  };
+  for (const auto& [revocation, undo] : revocations) {
+    ASSERT_THAT(desk_.Revoke(revocation), IsOk());
+    EXPECT_THAT(desk_.Renew(sid, seconds(60)), StatusSays(StatusCode::kFailedPrecondition, undo));
+    ASSERT_THAT(desk_.Restore(revocation), IsOk());
+  }
+}
+
 TEST_F(Sessions, AreCappedUntilOneEnds) {
   for (int i = 0; i < 3; ++i) MustCreate();
   EXPECT_THAT(desk_.Create({"alice", {}, seconds(60)}), StatusIs(StatusCode::kResourceExhausted));

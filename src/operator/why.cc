@@ -54,6 +54,32 @@ bool IsMethod(const std::string& method) {
          std::all_of(method.begin(), method.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
+std::string RuleText(const policy::AllowRule& rule) {
+  std::string text;
+  for (const std::string& method : rule.methods) text += (text.empty() ? "" : ",") + method;
+  if (text.empty()) text = "every method";
+  if (!rule.path) return text + " on every path";
+  return text + " " + rule.path->text() + (rule.path->is_prefix() ? "**" : "");
+}
+
+// What a live session that holds the destination's grant would meet with the same question.
+std::string WithSession(authz::Question question, const Explanation& explanation,
+                        const authz::Snapshot& snapshot) {
+  session::Claims claims;
+  claims.sid = claims.jti = claims.sub = "any";
+  if (!explanation.grant.empty()) claims.grants.push_back(explanation.grant);
+  question.claims = std::make_shared<const session::Claims>(std::move(claims));
+  const authz::Verdict verdict = authz::Explain(question, snapshot);
+  return verdict.allowed ? "allowed" : std::string(authz::Code(verdict.reason));
+}
+
+std::string SessionText(const Explanation& e) {
+  if (!e.sid.empty()) return e.sid;
+  if (e.with_session.empty()) return "none: no token presented";
+  return fmt::format("none; with one{}: {}",
+                     e.grant.empty() ? "" : " that holds the grant " + e.grant, e.with_session);
+}
+
 void Describe(const authz::Verdict& verdict, const policy::Policy& policy,
               Explanation& explanation) {
   // A refusal that came before the rules still has one that would have been asked.
@@ -65,6 +91,11 @@ void Describe(const authz::Verdict& verdict, const policy::Policy& policy,
     explanation.line = destination->line;
     explanation.grant = destination->grant;
     explanation.credential = destination->credential;
+    if (destination->allow) {
+      for (const policy::AllowRule& rule : *destination->allow) {
+        explanation.allow.push_back(RuleText(rule));
+      }
+    }
     explanation.destination_limits = destination->limits;
   }
   explanation.session_limits = policy.limits;
@@ -117,6 +148,9 @@ base::StatusOr<Explanation> ExplainRequest(const std::string& method, const std:
     explanation.status = authz::HttpStatus(verdict.reason);
   }
   Describe(verdict, *snapshot.policy, explanation);
+  if (verdict.reason == authz::Reason::kTokenMissing && !verdict.allowed) {
+    explanation.with_session = WithSession(std::move(question), explanation, snapshot);
+  }
   return explanation;
 }
 
@@ -126,7 +160,7 @@ std::string ToText(const Explanation& e) {
           ? fmt::format("allowed  {} https://{}:{}{}\n", e.method, e.host, e.port, e.path)
           : fmt::format("refused  {} {}:{}{}\n  reason       {} (HTTP {})\n  meaning      {}\n",
                         e.method, e.host, e.port, e.path, e.reason, e.status, e.detail);
-  text += fmt::format("  session      {}\n", e.sid.empty() ? "none: no token presented" : e.sid);
+  text += fmt::format("  session      {}\n", SessionText(e));
   if (e.destination.empty()) {
     text += "  destination  none serves this host and port\n";
   } else {
@@ -136,6 +170,8 @@ std::string ToText(const Explanation& e) {
         fmt::format("  grant        {}\n", e.grant.empty() ? "none: any live session" : e.grant);
     text += fmt::format("  credential   {}\n",
                         e.credential.empty() ? "none is attached" : e.credential);
+    if (e.allow.empty()) text += "  allow        every method and path\n";
+    for (const std::string& rule : e.allow) text += "  allow        " + rule + "\n";
   }
   if (e.session_limits) {
     text += fmt::format("  limit        {} (session)\n", LimitText(*e.session_limits));
@@ -157,10 +193,12 @@ std::string ToJson(const Explanation& e) {
                                {"port", e.port},
                                {"path", e.path},
                                {"sid", e.sid},
+                               {"with_session", e.with_session},
                                {"destination", e.destination},
                                {"line", e.line},
                                {"grant", e.grant},
                                {"credential", e.credential},
+                               {"allow", e.allow},
                                {"session_limits", LimitJson(e.session_limits)},
                                {"destination_limits", LimitJson(e.destination_limits)},
                                {"policy_revision", e.policy_revision}};

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "authz/decision.h"
 #include "base/status.h"
@@ -25,11 +26,15 @@ struct Explanation {
   int status = 0;  // the denial's HTTP status; 0 when allowed
   std::string method, host, path;
   std::uint16_t port = 0;
-  std::string sid;          // empty: asked without a session
-  std::string destination;  // empty: no rule serves that host and port
-  int line = 0;             // of the destination in the policy; 0 when there is none
-  std::string grant;        // what the destination asks for; empty: any live session
-  std::string credential;   // what would be attached; empty: nothing
+  std::string sid;  // empty: asked without a session
+  // Asked without one: "allowed" or the code that a session with the destination's grant would
+  // meet.
+  std::string with_session;
+  std::string destination;         // empty: no rule serves that host and port
+  int line = 0;                    // of the destination in the policy; 0 when there is none
+  std::string grant;               // what the destination asks for; empty: any live session
+  std::string credential;          // what would be attached; empty: nothing
+  std::vector<std::string> allow;  // the destination's rules; empty: every method and path
   std::optional<policy::RateLimit> session_limits;
   std::optional<policy::RateLimit> destination_limits;
   std::uint64_t policy_revision = 0;

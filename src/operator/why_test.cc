@@ -35,6 +35,29 @@ TEST(Why, SaysThatATokenIsMissing) {
   EXPECT_EQ(answer->destination, "api");
 }
 
+TEST(Why, SaysWithoutASessionWhatOneWouldMeet) {
+  const authz::Snapshot snapshot = authz::SmallEdge().Read();
+  const auto with_session = [&snapshot](const char* url) {
+    return ExplainRequest("GET", url, nullptr, snapshot)->with_session;
+  };
+  EXPECT_EQ(with_session("https://api.test/"), "allowed");
+  EXPECT_EQ(with_session("https://grant.test/"), "allowed");
+  EXPECT_EQ(with_session("https://rules.test/v9"), "path_not_allowed");
+  EXPECT_EQ(with_session("https://unlisted.test/"), "destination_not_allowed");
+  EXPECT_EQ(with_session("http://api.test/"), "");
+  EXPECT_EQ(ExplainRequest("GET", "https://api.test/", ClaimsWith(), snapshot)->with_session, "");
+  EXPECT_THAT(ToText(*ExplainRequest("GET", "https://grant.test/", nullptr, snapshot)),
+              ::testing::HasSubstr("with one that holds the grant g: allowed"));
+}
+
+TEST(Why, ShowsTheRulesOfTheDestination) {
+  const auto answer =
+      ExplainRequest("GET", "https://rules.test/v9", ClaimsWith(), authz::SmallEdge().Read());
+  EXPECT_THAT(answer->allow, ::testing::Contains("GET,HEAD /v1/**"));
+  EXPECT_THAT(answer->allow, ::testing::Contains("every method /any"));
+  EXPECT_THAT(ToText(*answer), ::testing::HasSubstr("  allow        POST /v1/messages\n"));
+}
+
 TEST(Why, SaysThatAGrantIsMissingAndWhichOne) {
   const auto answer =
       ExplainRequest("GET", "https://grant.test/", ClaimsWith(), authz::SmallEdge().Read());

@@ -50,6 +50,12 @@ Json Entry(const char* key, const std::string& value = "") {
   return entry;
 }
 
+// Told to the guest in x-ratelimit-*: by this option and not for the whole filter, which would tell
+// of the endless bucket where no limit applies.
+Json Told(Json actions) {
+  return {{"actions", std::move(actions)}, {"x_ratelimit_option", "DRAFT_VERSION_03"}};
+}
+
 Json AllOfThem() { return {{"default_value", {{"numerator", 100}, {"denominator", "HUNDRED"}}}}; }
 
 }  // namespace
@@ -67,15 +73,14 @@ Json RateLimitFilter(const policy::Policy& policy, std::uint32_t max_live_sessio
          {"token_bucket", Bucket(*destination.limits)}});
   }
   const std::uint64_t buckets = std::uint64_t{max_live_sessions} * (1 + descriptors.size());
-  const Json by_session = {{"actions", Json::array({SessionAction()})}};
-  const Json by_both = {{"actions", Json::array({DestinationAction(), SessionAction()})}};
+  const Json by_session = Told(Json::array({SessionAction()}));
+  const Json by_both = Told(Json::array({DestinationAction(), SessionAction()}));
   Json config = {
       {"stat_prefix", "session"},
       {"token_bucket",
        {{"max_tokens", kUnlimited}, {"tokens_per_fill", kUnlimited}, {"fill_interval", "1s"}}},
       {"filter_enabled", AllOfThem()},
       {"filter_enforced", AllOfThem()},
-      {"enable_x_ratelimit_headers", "DRAFT_VERSION_03"},
       {"enable_retry_after_header", true},
       {"max_dynamic_descriptors",
        std::min<std::uint64_t>(buckets, std::numeric_limits<std::uint32_t>::max())},

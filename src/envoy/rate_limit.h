@@ -2,6 +2,7 @@
 //
 // Shapes:   one bucket a session, and one a session and limited destination; they refill evenly.
 //           The destination comes from route metadata, so all its ports share one bucket.
+//           x-ratelimit-* headers tell of these buckets only.
 // Why ECDS: buckets in the filter list outlive a route push, and a changed limit drains nothing.
 //           An unchanged filter is not sent again, so an apply refills nobody's bucket.
 // Fail mode: a missing sid shares one bucket; never none.

@@ -38,5 +38,14 @@ TEST(RateLimitFilter, KeepsABucketForEachSessionAndLimitedDestination) {
   EXPECT_EQ(config["descriptors"][1]["entries"][0], Json({{"key", "destination"}, {"value", "a"}}));
 }
 
+// For the whole filter, the endless bucket of unlimited destinations would be told too.
+TEST(RateLimitFilter, TellsTheGuestOnlyOfLimitsThatThePolicySets) {
+  const Json config = RateLimitFilter(policy::Policy(), 100)["typed_config"];
+  EXPECT_FALSE(config.contains("enable_x_ratelimit_headers"));
+  for (const Json& limit : config["rate_limits"]) {
+    EXPECT_EQ(limit["x_ratelimit_option"], "DRAFT_VERSION_03");
+  }
+}
+
 }  // namespace
 }  // namespace exeat::envoy

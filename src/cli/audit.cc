@@ -40,6 +40,17 @@ std::string Member(const nlohmann::json& object, const char* name) {
   return found->is_string() ? found->get<std::string>() : found->dump();
 }
 
+std::string Labelled(const nlohmann::json& object, const char* name) {
+  const std::string value = Member(object, name);
+  return value.empty() ? "" : std::string(name) + "=" + value;
+}
+
+std::string Where(const nlohmann::json& record) {
+  const nlohmann::json endpoint = record.value("dst_endpoint", nlohmann::json::object());
+  const std::string port = Member(endpoint, "port");
+  return Member(endpoint, "hostname") + (port.empty() ? "" : ":" + port);
+}
+
 // One record on one line for people; a record that is not what we know stays as it is.
 std::string Brief(const std::string& line) {
   const nlohmann::json record = nlohmann::json::parse(line, nullptr, false);
@@ -48,13 +59,13 @@ std::string Brief(const std::string& line) {
       record.value("/unmapped/exeat"_json_pointer, nlohmann::json::object());
   const nlohmann::json request = record.value("http_request", nlohmann::json::object());
   const auto time_ms = record.value("time", std::int64_t{0});
+  const nlohmann::json response = record.value("http_response", nlohmann::json::object());
   std::string text = fmt::format("{:>6}  {}", Member(ours, "seq"), TimeText(time_ms / 1000));
   for (const std::string& word :
-       {Member(ours, "activity"), Member(ours, "phase"), Member(record, "action"),
-        Member(ours, "reason"), Member(request, "http_method"),
-        Member(request.value("url", nlohmann::json::object()), "hostname"),
-        Member(request.value("url", nlohmann::json::object()), "path"),
-        Member(ours, "sid").empty() ? "" : "sid=" + Member(ours, "sid")}) {
+       {Member(ours, "activity"), Member(ours, "phase"), Member(response, "code"),
+        Member(ours, "reason"), Member(request, "http_method"), Where(record),
+        Member(request.value("url", nlohmann::json::object()), "path"), Labelled(ours, "sub"),
+        Labelled(ours, "sid")}) {
     if (!word.empty()) text += "  " + word;
   }
   return text;
@@ -105,11 +116,7 @@ int Export(Context& context, const Options& options) {
   const base::Status exported =
       audit::Export(*directory, options.from_seq,
                     [&context](std::string_view line) { context.out << line << "\n"; });
-  context.out.flush();
-  if (!exported.ok()) return Fail(context, exported);
-  if (context.out.good()) return kDone;
-  return Fail(context, base::MakeStatus(base::StatusCode::kUnavailable,
-                                        "standard output could not be written"));
+  return exported.ok() ? kDone : Fail(context, exported);
 }
 
 void AddDirectory(CLI::App& command, Options& options) {
@@ -131,7 +138,9 @@ void AddAudit(CLI::App& root, Context& context) {
                   "exeat audit tail\nexeat audit tail -f --json | jq .unmapped.exeat"},
                  [&context, tail] { return Tail(context, *tail); });
   tail_command.add_flag("-f,--follow", tail->follow, "Go on with new records until interrupted");
-  tail_command.add_option("-n,--lines", tail->lines, "How many")->capture_default_str();
+  tail_command.add_option("-n,--lines", tail->lines, "How many")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
 
   const auto verify = std::make_shared<Options>();
   CLI::App& verify_command = AddCommand(

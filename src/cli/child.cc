@@ -3,8 +3,11 @@
 #include <spawn.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <sstream>
 
 namespace exeat::cli {
 namespace {
@@ -16,6 +19,19 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
   pointers.push_back(nullptr);
   return pointers;
+}
+
+// Whether a name without a slash stands for any file. posix_spawnp says "permission denied" also
+// when all that was denied is the search of some directory of PATH.
+bool OnPath(const std::string& name) {
+  if (name.empty() || name.find('/') != std::string::npos) return !name.empty();
+  const char* path = std::getenv("PATH");
+  std::istringstream directories(path == nullptr ? "/bin:/usr/bin" : path);
+  for (std::string directory; std::getline(directories, directory, ':');) {
+    if (directory.empty()) directory = ".";
+    if (access((directory + "/" + name).c_str(), F_OK) == 0) return true;
+  }
+  return false;
 }
 
 base::StatusOr<pid_t> Spawn(const SignalGate& gate, const std::vector<std::string>& command,
@@ -31,8 +47,12 @@ base::StatusOr<pid_t> Spawn(const SignalGate& gate, const std::vector<std::strin
   const int error =
       posix_spawnp(&pid, command.front().c_str(), nullptr, &attributes, argv.data(), envp.data());
   posix_spawnattr_destroy(&attributes);
-  if (error != 0) return base::ErrnoStatus(error, command.front());
-  return pid;
+  if (error == 0) return pid;
+  if (!OnPath(command.front())) {
+    return base::MakeStatus(base::StatusCode::kNotFound,
+                            command.front() + ": no such command on PATH");
+  }
+  return base::ErrnoStatus(error, command.front() + " cannot be started");
 }
 
 // A terminal sends its own signals to the whole foreground group: the child has had them already.

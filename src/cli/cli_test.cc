@@ -1,11 +1,13 @@
 #include "cli/cli.h"
 
 #include <cstdlib>
+#include <fstream>
 
 #include "base/file.h"
 #include "base/testing/status_matchers.h"
 #include "cli/commands.h"
 #include "cli/testing/run_cli.h"
+#include "nlohmann/json.hpp"
 #include "store/testing/private_directory.h"
 
 namespace exeat::cli {
@@ -84,7 +86,37 @@ TEST(CommandLine, AnswersWrongUsageWithTwoAndOnStandardError) {
   }
 }
 
+TEST(CommandLine, SaysWhatWasWrongAndWhereToLook) {
+  EXPECT_THAT(Cli({"sesion"}).err, HasSubstr("exeat has no command sesion; it has: init, up, run"));
+  EXPECT_THAT(Cli({"session", "lst"}).err,
+              HasSubstr("exeat session has no command lst; it has: create, list, show"));
+  EXPECT_THAT(Cli({"session"}).err, HasSubstr("name one of: create, list"));
+  EXPECT_THAT(Cli({"run", "curl", "-sS", "https://x"}).err, HasSubstr("behind `--`"));
+  EXPECT_THAT(Cli({"--state", "x", "version"}).err, HasSubstr("not expected here: --state"));
+  EXPECT_THAT(Cli({"version", "one", "--two"}).err, HasSubstr("not expected here: one --two; see"));
+  EXPECT_THAT(Cli({"session", "show"}).err,
+              HasSubstr("sid is required; see: exeat session show --help"));
+  EXPECT_THAT(Cli({"audit", "tail", "-n", "-1"}).err, HasSubstr("--lines"));
+}
+
+TEST(CommandLine, SaysWhatWasWrongInJsonToo) {
+  const Ran ran = Cli({"session", "show", "--json"});
+  EXPECT_EQ(ran.code, 2);
+  const nlohmann::json error = nlohmann::json::parse(ran.err, nullptr, false);
+  ASSERT_TRUE(error.is_object()) << ran.err;
+  EXPECT_EQ(error["code"], "WRONG_USAGE");
+}
+
+TEST(CommandLine, FailsWhenItsResultCannotBeWritten) {
+  std::ofstream full("/dev/full");
+  std::ostringstream err;
+  EXPECT_EQ(RunCli({"version"}, {}, full, err), 1);
+  EXPECT_THAT(err.str(), HasSubstr("could not be written"));
+}
+
 TEST(CommandLine, PrintsItsVersion) {
+  EXPECT_EQ(Cli({"--version"}).out, "exeat " EXEAT_VERSION "\n");
+  EXPECT_EQ(Cli({"--version"}).code, 0);
   EXPECT_EQ(Cli({"version"}).out, "exeat " EXEAT_VERSION "\n");
   EXPECT_EQ(Cli({"version", "--json"}).out, "{\"version\":\"" EXEAT_VERSION "\"}\n");
 }
@@ -159,9 +191,15 @@ TEST(Completion, OfBashCompletesInBash) {
   ASSERT_THAT(base::WriteFileAtomically(script, Cli({"completion", "bash"}).out, 0600),
               base::IsOk());
   const std::string ask = "bash -c 'source " + script + "; cd " + directory.path() +
-                          "/..; COMP_WORDS=(exeat session --json rot); "
+                          "; touch rotten; COMP_WORDS=(exeat session --json rot); "
                           "COMP_CWORD=3; _exeat; test \"${COMPREPLY[*]}\" = rotate-key'";
   EXPECT_EQ(std::system(ask.c_str()), 0);
+  // Files only where a command takes one, and what stands behind `--` is not ours.
+  for (const char* line : {"(exeat policy check \"\")", "(exeat run -- r)"}) {
+    const std::string none = "bash -c 'source " + script + "; COMP_WORDS=" + line +
+                             "; COMP_CWORD=3; _exeat; test ${#COMPREPLY[@]} = 0'";
+    EXPECT_EQ(std::system(none.c_str()), 0) << line;
+  }
 }
 
 }  // namespace

@@ -89,6 +89,14 @@ TEST_F(Commands, SessionRevokeThatIsNotDurableFailsAndSaysThatItIsInForce) {
   EXPECT_THAT(text.err, HasSubstr("not stored: locked"));
 }
 
+TEST_F(Commands, SessionRevokeWarnsOfAnIdThatTheEdgeDoesNotKnow) {
+  EXPECT_THAT(Run({"session", "revoke", "sid1"}).err, IsEmpty());
+  const Ran ran = Run({"session", "revoke", "sid2"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_THAT(ran.out, HasSubstr("in force"));
+  EXPECT_THAT(ran.err, HasSubstr("knows no session sid2"));
+}
+
 TEST_F(Commands, SessionRevokeAndRestoreNameTheirKind) {
   ASSERT_EQ(Run({"session", "revoke", "--sub", "alice"}).code, 0);
   ASSERT_EQ(Run({"session", "revoke", "--jti", "j1"}).code, 0);

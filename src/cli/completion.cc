@@ -19,6 +19,7 @@ struct Node {
   std::string path;
   std::vector<std::pair<std::string, std::string>> commands;  // name, description
   std::vector<std::pair<std::string, std::string>> options;
+  bool takes_operands = false;
 };
 
 void Walk(const CLI::App& app, const std::string& path, std::vector<Node>& nodes) {
@@ -28,6 +29,9 @@ void Walk(const CLI::App& app, const std::string& path, std::vector<Node>& nodes
     for (const std::string& name : option->get_lnames()) {
       node.options.emplace_back("--" + name, option->get_description());
     }
+  }
+  for (const CLI::Option* option : app.get_options()) {
+    node.takes_operands = node.takes_operands || option->get_positional();
   }
   const auto children = app.get_subcommands([](const CLI::App*) { return true; });
   for (const CLI::App* child : children) {
@@ -50,9 +54,11 @@ std::string Words(const Node& node) {
 std::string BashFunction(const std::vector<Node>& nodes) {
   std::string text =
       "_exeat() {\n"
-      "  local path=\"\" words=\"\" word i\n"
+      "  local path=\"\" words=\"\" word i now=\"${COMP_WORDS[COMP_CWORD]}\"\n"
+      "  COMPREPLY=()\n"
       "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
       "    word=\"${COMP_WORDS[i]}\"\n"
+      "    [[ $word == -- ]] && return\n"
       "    case \"$word\" in -*) continue ;; esac\n"
       "    case \"${path:+$path }$word\" in\n";
   for (const Node& node : nodes) {
@@ -65,15 +71,23 @@ std::string BashFunction(const std::vector<Node>& nodes) {
   for (const Node& node : nodes) {
     text += fmt::format("    \"{}\") words=\"{}\" ;;\n", node.path, Words(node));
   }
+  // Where nothing fits, `-o default` makes the shell offer files.
   text +=
       "  esac\n"
-      "  COMPREPLY=($(compgen -W \"$words\" -f -- \"${COMP_WORDS[COMP_CWORD]}\"))\n"
+      "  case \"$path\" in\n";
+  for (const Node& node : nodes) {
+    if (node.takes_operands)
+      text += fmt::format("    \"{}\") [[ $now == -* ]] || return ;;\n", node.path);
+  }
+  text +=
+      "  esac\n"
+      "  COMPREPLY=($(compgen -W \"$words\" -- \"$now\"))\n"
       "}\n";
   return text;
 }
 
 std::string Bash(const std::vector<Node>& nodes) {
-  return BashFunction(nodes) + "complete -F _exeat exeat\n";
+  return BashFunction(nodes) + "complete -o default -F _exeat exeat\n";
 }
 
 std::string Zsh(const std::vector<Node>& nodes) {

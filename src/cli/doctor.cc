@@ -130,6 +130,14 @@ const ops::v1::Destination* Choose(const ops::v1::EdgeStatus& edge, const std::s
   return nullptr;
 }
 
+std::string Names(const ops::v1::EdgeStatus& edge) {
+  std::string names;
+  for (const ops::v1::Destination& destination : edge.destinations()) {
+    names += (names.empty() ? "" : ", ") + destination.name();
+  }
+  return names.empty() ? "none" : names;
+}
+
 // A session of its own, revoked afterwards whatever came of it.
 base::Status WalkTo(EdgeClient& client, const ops::v1::Destination& destination, Report& report) {
   ops::v1::CreateSessionRequest request;
@@ -171,7 +179,7 @@ void CheckPath(EdgeClient& client, const Options& options, Report& report) {
   if (destination == nullptr) {
     report.findings.push_back({"walk", false,
                                "the policy has no destination " + options.destination,
-                               "name one of its destinations"});
+                               "it has: " + Names(report.edge)});
     return;
   }
   const base::Status walked = WalkTo(client, *destination, report);
@@ -193,6 +201,7 @@ void Print(Context& context, const Report& report) {
   context.out << "the way to " << report.destination << ":\n";
   for (const Hop& hop : report.hops) {
     context.out << fmt::format("{:<6}{:<16}{}\n", hop.ok ? "ok" : "FAIL", hop.name, hop.detail);
+    if (!hop.remedy.empty()) context.out << "      -> " << hop.remedy << "\n";
   }
 }
 
@@ -210,7 +219,8 @@ void PrintJson(Context& context, const Report& report) {
   }
   nlohmann::json hops = nlohmann::json::array();
   for (const Hop& hop : report.hops) {
-    hops.push_back({{"hop", hop.name}, {"ok", hop.ok}, {"detail", hop.detail}});
+    hops.push_back(
+        {{"hop", hop.name}, {"ok", hop.ok}, {"detail", hop.detail}, {"remedy", hop.remedy}});
   }
   context.out << JsonLine({{"ok", report.ok()},
                            {"processes", processes},

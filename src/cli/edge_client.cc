@@ -54,6 +54,12 @@ base::StatusOr<EdgeClient> EdgeClient::Connect(const Context& context,
 
 base::StatusOr<EdgeClient> EdgeClient::ConnectState(const std::string& state) {
   const base::StatusOr<std::string> socket_path = OperatorSocket(state);
+  if (socket_path.status().code() == StatusCode::kPermissionDenied) {
+    return MakeStatus(StatusCode::kPermissionDenied,
+                      fmt::format("{}; the edge belongs to another user: run this as that user, or "
+                                  "name another one with --state DIR",
+                                  base::Message(socket_path.status())));
+  }
   if (!socket_path.ok()) {
     return base::MakeStatus(
         socket_path.status().code(),

@@ -37,10 +37,11 @@ std::string StateKey(const std::string& yaml) {
 }  // namespace
 
 std::string Absolute(const std::string& path) {
-  std::error_code ignored;
-  const std::filesystem::path full = std::filesystem::weakly_canonical(path, ignored);
-  if (!ignored) return full.string();
-  return std::filesystem::absolute(path, ignored).lexically_normal().string();
+  std::error_code failed;
+  // First of all, since weakly_canonical leaves a path relative whose first part does not exist.
+  const std::filesystem::path absolute = std::filesystem::absolute(path, failed);
+  const std::filesystem::path full = std::filesystem::weakly_canonical(absolute, failed);
+  return failed ? absolute.lexically_normal().string() : full.string();
 }
 
 std::string DirectoryOf(const std::string& path) {

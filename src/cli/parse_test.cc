@@ -1,5 +1,6 @@
 // Small parsers of the command line.
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "base/testing/status_matchers.h"
@@ -41,6 +42,13 @@ TEST(FindState, TakesTheFlagThenTheEnvironmentThenTheFile) {
   EXPECT_EQ(*FindState("", file), "/srv/edge");
   EXPECT_EQ(*FindState("/srv/other", file), "/srv/other");
   unsetenv("EXEAT_STATE");
+}
+
+TEST(Absolute, HoldsForWhatDoesNotExistYetToo) {
+  const std::string here = std::filesystem::current_path().string();
+  EXPECT_EQ(Absolute("not-there-yet"), here + "/not-there-yet");
+  EXPECT_EQ(Absolute("not-there-yet/../x/y"), here + "/x/y");
+  EXPECT_EQ(Absolute("/nowhere/x"), "/nowhere/x");
 }
 
 TEST(FindState, ReadsPlainQuotedAndCommentedValues) {

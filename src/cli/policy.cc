@@ -65,6 +65,10 @@ int ReportMistakes(Context& context, const std::vector<policy::Mistake>& mistake
   return CodeOf(mistakes);
 }
 
+std::string Counted(std::size_t count, const std::string& noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
 int Check(Context& context, const Options& options) {
   const base::StatusOr<Checked> checked = CheckFile(options.file);
   if (!checked.ok()) return Fail(context, checked.status());
@@ -72,9 +76,9 @@ int Check(Context& context, const Options& options) {
   if (context.json) {
     context.out << JsonLine({{"ok", true}, {"mistakes", nlohmann::json::array()}});
   } else {
-    context.out << options.file << ": ok: " << checked->policy.destinations.size()
-                << " destinations, " << checked->policy.credentials.size()
-                << " credentials, posture "
+    context.out << options.file
+                << ": ok: " << Counted(checked->policy.destinations.size(), "destination") << ", "
+                << Counted(checked->policy.credentials.size(), "credential") << ", posture "
                 << (checked->policy.posture == policy::Posture::kBump ? "bump" : "deny-all")
                 << "\n";
   }

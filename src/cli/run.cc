@@ -14,6 +14,7 @@
 #include "cli/edge_client.h"
 #include "cli/guest_environment.h"
 #include "cli/proxy_url.h"
+#include "cli/refusals.h"
 #include "cli/render.h"
 #include "nlohmann/json.hpp"
 
@@ -79,7 +80,7 @@ base::StatusOr<ops::v1::MintedSession> OpenSession(EdgeClient& edge, const Optio
   return minted;
 }
 
-void Revoke(Context& context, EdgeClient& edge, const std::string& sid) {
+bool Revoke(Context& context, EdgeClient& edge, const std::string& sid) {
   ops::v1::RevokeRequest request;
   request.set_kind(ops::v1::REVOKED_KIND_SESSION);
   request.set_id(sid);
@@ -93,6 +94,7 @@ void Revoke(Context& context, EdgeClient& edge, const std::string& sid) {
   } else if (!reply.durable()) {
     Fail(context, base::MakeStatus(base::StatusCode::kUnavailable, reply.problem()));
   }
+  return revoked.ok();
 }
 
 base::StatusOr<int> RunInSession(Context& context, const SignalGate& gate,
@@ -112,6 +114,18 @@ base::StatusOr<int> RunInSession(Context& context, const SignalGate& gate,
   base::Secret::Wipe(setup.proxy_url);
   base::Secret::Wipe(setup.token);
   return status;
+}
+
+// `edge` null: it does not answer. On standard error: standard output is the command's own.
+void Report(Context& context, EdgeClient* edge, const std::string& sid, int ended,
+            std::uint64_t audit_seq_before) {
+  std::vector<std::string> refused;
+  if (ended != 0 && edge != nullptr) refused = RefusedTo(*edge, sid, audit_seq_before);
+  if (context.json) {
+    context.err << JsonLine({{"sid", sid}, {"status", ended}, {"refused", refused}});
+    return;
+  }
+  for (const std::string& refusal : refused) context.err << "exeat: refused: " << refusal << "\n";
 }
 
 int CodeOf(const base::Status& status) {
@@ -142,15 +156,12 @@ int Run(Context& context, const Options& options) {
   if (!minted.ok()) return Fail(context, minted.status());
   const base::StatusOr<int> ended = RunInSession(context, gate, status.ca_pem(), *minted);
   base::Secret::Wipe(*minted->mutable_token());
-  Revoke(context, *edge, minted->session().sid());
+  const bool answers = Revoke(context, *edge, minted->session().sid());
   if (!ended.ok()) {
     Fail(context, ended.status());
     return CodeOf(ended.status());
   }
-  // Standard output is the command's own.
-  if (context.json) {
-    context.err << JsonLine({{"sid", minted->session().sid()}, {"status", *ended}});
-  }
+  Report(context, answers ? &*edge : nullptr, minted->session().sid(), *ended, status.audit_seq());
   return *ended;
 }
 

@@ -135,6 +135,42 @@ TEST_F(RunCommand, SaysWhenThereIsNoSuchCommandAndRevokesTheSession) {
   EXPECT_EQ(edge_.revoked.size(), 1U);
 }
 
+TEST_F(RunCommand, TellsACommandThatIsNowhereFromOneThatIsNotExecutable) {
+  const std::string locked = edge_.directory() + "/not-a-directory";
+  ASSERT_THAT(base::WriteFileAtomically(locked, "", 0600), base::IsOk());
+  const std::string former = std::getenv("PATH");
+  setenv("PATH", (locked + ":" + former).c_str(), 1);
+  const Ran absent = Run({"no-such-command-anywhere"});
+  setenv("PATH", (edge_.directory() + ":" + former).c_str(), 1);
+  const Ran no_program = Run({"not-a-directory"});
+  setenv("PATH", former.c_str(), 1);
+  EXPECT_EQ(absent.code, 127);
+  EXPECT_THAT(absent.err, HasSubstr("no-such-command-anywhere: no such command on PATH"));
+  EXPECT_EQ(no_program.code, 126);
+  EXPECT_THAT(no_program.err, HasSubstr("not-a-directory cannot be started"));
+}
+
+std::string Record(const std::string& sid, const std::string& phase, const std::string& reason) {
+  return R"({"unmapped":{"exeat":{"sid":")" + sid + R"(","phase":")" + phase + R"(","reason":")" +
+         reason + R"("}},"http_request":{"http_method":"CONNECT"},)" +
+         R"("dst_endpoint":{"hostname":"no.test","port":443}})";
+}
+
+TEST_F(RunCommand, SaysWhatWasRefusedWhenTheCommandFails) {
+  edge_.status.set_audit_seq(70);
+  edge_.audit_lines = {Record("other", "outcome", "grant_missing"),
+                       "not JSON sid1",
+                       Record("sid1", "intent", ""),
+                       Record("sid1", "outcome", ""),
+                       Record("sid1", "outcome", "destination_not_allowed"),
+                       Record("sid1", "outcome", "destination_not_allowed")};
+  EXPECT_EQ(Shell("exit 56").err, "exeat: refused: CONNECT no.test:443, destination_not_allowed\n");
+  ASSERT_EQ(edge_.tailed.size(), 1U);
+  EXPECT_EQ(edge_.tailed[0].from_seq(), 71U);
+  EXPECT_FALSE(edge_.tailed[0].follow());
+  EXPECT_EQ(Shell("exit 0").err, "");
+}
+
 TEST_F(RunCommand, StartsNothingWithoutASession) {
   edge_.failure = {::grpc::StatusCode::UNAVAILABLE, "audit: disk full"};
   const Ran ran = Shell("touch " + Out());

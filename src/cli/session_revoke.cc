@@ -83,6 +83,18 @@ void ReportRevoked(Context& context, const Target& target, const ops::v1::Revoke
   }
 }
 
+// An unknown id is refused like any other; a mistyped one leaves the meant session alive.
+void WarnOfUnknownSession(Context& context, EdgeClient& edge, const Target& target) {
+  if (target.kind != ops::v1::REVOKED_KIND_SESSION) return;
+  ops::v1::GetSessionRequest request;
+  request.set_sid(target.id);
+  ops::v1::Session session;
+  if (edge.Call(&Stub::GetSession, request, &session).code() != base::StatusCode::kNotFound) return;
+  context.err << "exeat: this edge knows no session " << target.id
+              << ": if the id is mistyped, the session that was meant still lives; see: exeat "
+                 "session list\n";
+}
+
 int Revoke(Context& context, const Options& options) {
   const base::BootTime started = base::SystemClock().BootNow();
   const base::StatusOr<Target> target = TargetOf(options);
@@ -101,6 +113,7 @@ int Revoke(Context& context, const Options& options) {
   if (!revoked.ok()) return Fail(context, revoked);
   if (!reply.durable()) return ReportNotDurable(context, reply);
   ReportRevoked(context, *target, reply, MillisecondsSince(started), base::SystemClock().BootNow());
+  if (!context.json) WarnOfUnknownSession(context, *edge, *target);
   return kDone;
 }
 

@@ -88,43 +88,67 @@ std::string HopOf(const std::string& reason) {
   return "decision";
 }
 
+// What to do about a denial where the edge, its policy and the origin are all one's own.
+std::string RemedyOf(const std::string& reason) {
+  if (reason == "credential_unavailable") {
+    return "repair the credential's file; the edge's log says what is wrong with it";
+  }
+  if (reason == "address_denied") {
+    return "the name resolves into private space: resolver.allow_private opens an exact range";
+  }
+  if (reason == "upstream_tls") {
+    return "upstream_trust must hold the authority that signed this host's certificate";
+  }
+  if (reason == "upstream_unreachable") {
+    return "see whether the name resolves (`resolver`) and the origin listens; the last record of "
+           "`exeat audit tail --json` says how the connection failed";
+  }
+  if (reason == "posture_deny_all") return "set posture: bump and: exeat policy apply FILE";
+  return reason.empty() ? "see the edge's log" : "look up " + reason + " in docs/denials.md";
+}
+
 }  // namespace
 
 std::vector<Hop> Judge(const Answer& answer, bool may_get) {
   std::vector<Hop> hops;
   if (answer.connect_status == 0) {
-    hops.push_back({"proxy", false, "no answer from the proxy: " + answer.curl_error});
+    hops.push_back(
+        {"proxy", false, "no answer from the proxy: " + answer.curl_error, "see the edge's log"});
     return hops;
   }
-  hops.push_back({"proxy", true, "answers"});
+  hops.push_back({"proxy", true, "answers", ""});
   if (answer.connect_status != 200) {
     hops.push_back(
         {"connect", false,
          fmt::format("HTTP {}, {}", answer.connect_status,
-                     answer.deny_reason.empty() ? "no reason given" : answer.deny_reason)});
+                     answer.deny_reason.empty() ? "no reason given" : answer.deny_reason),
+         RemedyOf(answer.deny_reason)});
     return hops;
   }
-  hops.push_back({"connect", true, "token, destination and grant accepted"});
+  hops.push_back({"connect", true, "token, destination and grant accepted", ""});
   if (answer.tls_failed) {
-    hops.push_back({"leaf", false, "TLS to the edge: " + answer.curl_error});
+    hops.push_back({"leaf", false, "TLS to the edge: " + answer.curl_error, "see the edge's log"});
     return hops;
   }
-  hops.push_back({"leaf", true, "certificate signed by this edge's CA"});
+  hops.push_back({"leaf", true, "certificate signed by this edge's CA", ""});
   // What curl counts as an error after CONNECT, before an answer inside.
   if (answer.curl_code != 0 || answer.status == 0) {
-    hops.push_back({"decision", false, "no answer inside the tunnel: " + answer.curl_error});
+    hops.push_back({"decision", false, "no answer inside the tunnel: " + answer.curl_error,
+                    "see the edge's log"});
     return hops;
   }
   if (!may_get && answer.deny_reason == "method_not_allowed") {
     hops.push_back({"decision", true,
                     "refused GET as the rules say; not walked further, since this destination "
-                    "allows no GET"});
+                    "allows no GET",
+                    ""});
     return hops;
   }
   for (const char* name : {"decision", "credential", "upstream"}) {
     const bool failed = !answer.deny_reason.empty() && HopOf(answer.deny_reason) == name;
     hops.push_back({name, !failed,
-                    failed ? fmt::format("HTTP {}, {}", answer.status, answer.deny_reason) : "ok"});
+                    failed ? fmt::format("HTTP {}, {}", answer.status, answer.deny_reason) : "ok",
+                    failed ? RemedyOf(answer.deny_reason) : ""});
     if (failed) return hops;
   }
   hops.back().detail = fmt::format("answered HTTP {}", answer.status);

@@ -16,6 +16,7 @@ struct Hop {
   std::string name;
   bool ok = false;
   std::string detail;
+  std::string remedy;  // empty when ok, or where the detail says it all
 };
 
 struct WalkRequest {

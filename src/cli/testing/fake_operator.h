@@ -52,9 +52,11 @@ class FakeOperator final : public ops::v1::Operator::Service {
   std::vector<ops::v1::RestoreRequest> restored;
   std::vector<ops::v1::PolicyText> applied;
   std::vector<ops::v1::WhyRequest> explained;
+  std::vector<ops::v1::TailAuditRequest> tailed;
   // What it answers.
   ops::v1::EdgeStatus status;
   ops::v1::RevokeReply revoke_reply = Durable();
+  std::vector<std::string> audit_lines;  // whatever record is asked for
   ::grpc::Status failure;
 
   ::grpc::Status CreateSession(::grpc::ServerContext* context,
@@ -78,6 +80,25 @@ class FakeOperator final : public ops::v1::Operator::Service {
   ::grpc::Status ListSessions(::grpc::ServerContext* context, const ops::v1::ListSessionsRequest*,
                               ops::v1::ListSessionsReply* reply) override {
     reply->add_sessions()->set_sid("sid1");
+    return Answer(context);
+  }
+  // It knows one session.
+  ::grpc::Status GetSession(::grpc::ServerContext* context,
+                            const ops::v1::GetSessionRequest* request,
+                            ops::v1::Session* reply) override {
+    reply->set_sid(request->sid());
+    const ::grpc::Status answer = Answer(context);
+    if (!answer.ok() || request->sid() == "sid1") return answer;
+    return {::grpc::StatusCode::NOT_FOUND, "no session " + request->sid()};
+  }
+  ::grpc::Status TailAudit(::grpc::ServerContext* context, const ops::v1::TailAuditRequest* request,
+                           ::grpc::ServerWriter<ops::v1::AuditLine>* writer) override {
+    tailed.push_back(*request);
+    for (const std::string& line : audit_lines) {
+      ops::v1::AuditLine record;
+      record.set_line(line);
+      writer->Write(record);
+    }
     return Answer(context);
   }
   ::grpc::Status Revoke(::grpc::ServerContext* context, const ops::v1::RevokeRequest* request,

@@ -2,13 +2,14 @@
 
 #include <utility>
 
+#include "envoy/carried_state.h"
 #include "envoy/names.h"
 
 namespace exeat::envoy {
 namespace {
 
-Json Common(const char* log_name, const char* leg) {
-  const Json leg_tag = {{"tag", kLegTag}, {"literal", Json::object({{"value", leg}})}};
+Json Common(const char* log_name, const std::string& leg) {
+  const Json leg_tag = Json::object({{"tag", kLegTag}, {"value", leg}});
   return {{"log_name", log_name},
           {"transport_api_version", "V3"},
           {"grpc_service", ControlGrpc()},
@@ -19,7 +20,7 @@ Json Common(const char* log_name, const char* leg) {
 
 }  // namespace
 
-Json HttpAccessLog(const char* leg) {
+Json HttpAccessLog(const std::string& leg) {
   return Json::array(
       {Extension("envoy.access_loggers.http_grpc",
                  "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
@@ -29,7 +30,7 @@ Json HttpAccessLog(const char* leg) {
 
 // A listener logs every connection it accepts; only those that found no chain, or whose first bytes
 // were no ClientHello, have no entry of the HTTP log.
-Json ConnectionAccessLog(const char* leg) {
+Json ConnectionAccessLog() {
   const Json no_chain = {{"response_flag_filter", {{"flags", Json::array({"NR"})}}}};
   const Json not_tls = {{"metadata_filter",
                          {{"matcher",
@@ -39,7 +40,7 @@ Json ConnectionAccessLog(const char* leg) {
                           {"match_if_key_not_found", false}}}};
   Json log = Extension("envoy.access_loggers.tcp_grpc",
                        "envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig",
-                       {{"common_config", Common(kConnectionLogName, leg)}});
+                       {{"common_config", Common(kConnectionLogName, CarriedFormat(kLegState))}});
   log["filter"] = {{"or_filter", {{"filters", Json::array({no_chain, not_tls})}}}};
   return Json::array({std::move(log)});
 }

@@ -5,13 +5,15 @@
 //          that Check writes and not on these.
 #pragma once
 
+#include <string>
+
 #include "envoy/json.h"
 
 namespace exeat::envoy {
 
-// The access_log of an HTTP connection manager on this leg.
-Json HttpAccessLog(const char* leg);
-// The access_log of a listener: connections that end before a filter chain, such as unlisted SNI.
-Json ConnectionAccessLog(const char* leg);
+// The access_log of an HTTP connection manager; `leg` is a leg or a format that gives one.
+Json HttpAccessLog(const std::string& leg);
+// The access_log of `bump`: connections that end before a filter chain, such as unlisted SNI.
+Json ConnectionAccessLog();
 
 }  // namespace exeat::envoy

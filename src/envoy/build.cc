@@ -26,13 +26,10 @@ std::vector<Json> Clusters(const policy::Policy& policy) {
 
 std::vector<Json> Listeners(const policy::Policy& policy) {
   std::vector<Json> listeners;
-  if (policy.listeners.proxy.has_value()) {
-    listeners.push_back(BumpListener(policy));
-    listeners.push_back(ExplicitListener(*policy.listeners.proxy));
-  }
-  if (policy.listeners.transparent.has_value()) {
-    listeners.push_back(TransparentListener(*policy.listeners.transparent, policy));
-  }
+  const auto& [proxy, transparent] = policy.listeners;
+  if (proxy.has_value() || transparent.has_value()) listeners.push_back(BumpListener(policy));
+  if (proxy.has_value()) listeners.push_back(ExplicitListener(*proxy));
+  if (transparent.has_value()) listeners.push_back(TransparentListener(*transparent));
   return listeners;
 }
 

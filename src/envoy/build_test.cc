@@ -92,6 +92,9 @@ TEST(BuildStatic, OpensNoListenerThatThePolicyDoesNotName) {
               ElementsAre("bump", "explicit"));
   policy.listeners.proxy.reset();
   EXPECT_THAT(Names(Built(testing::SmallInputs(policy)), kListenerType), ElementsAre());
+  policy.listeners.transparent = policy::SocketAddress::Parse("127.0.0.1:3129");
+  EXPECT_THAT(Names(Built(testing::SmallInputs(policy)), kListenerType),
+              ElementsAre("bump", "transparent"));
 }
 
 TEST(BuildStatic, ListsNothingWhenThePostureIsDenyAll) {
@@ -102,6 +105,28 @@ TEST(BuildStatic, ListsNothingWhenThePostureIsDenyAll) {
   for (const Resource& resource : resources) {
     if (resource.name == kRateLimitFilter) continue;
     EXPECT_THAT(resource.body.dump(), Not(HasSubstr("api.anthropic.test"))) << resource.name;
+  }
+}
+
+// Each listener that holds the chain instantiates buckets of its own, even of one ECDS filter.
+TEST(BuildStatic, InstantiatesTheRateLimitOnce) {
+  int places = 0;
+  for (const auto& [name, body] : testing::BodiesOf(Built(), kListenerType)) {
+    const std::string text = body.dump();
+    const std::string mark = "\"name\":\"ratelimit\"";
+    for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at + 1)) ++places;
+  }
+  EXPECT_EQ(places, 1);
+}
+
+TEST(BuildStatic, GivesConnectARouteOfItsOwnUnderEveryAuthority) {
+  const Json routes = testing::BodiesOf(Built(), kRouteType)["bump"];
+  for (const Json& host : routes["virtual_hosts"]) {
+    const Json& first = host["routes"][0];
+    EXPECT_EQ(first["match"], Json({{"connect_matcher", Json::object()}})) << host["name"];
+    EXPECT_EQ(first["direct_response"]["status"], 403);
+    // ext_authz is not switched off: the refusal is to be judged and recorded.
+    EXPECT_EQ(first["typed_per_filter_config"].size(), 1u);
   }
 }
 

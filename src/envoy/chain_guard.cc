@@ -3,22 +3,18 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <functional>
 #include <set>
 #include <string>
 #include <string_view>
 
-#include "envoy/json.h"
+#include "envoy/guard_reading.h"
+#include "envoy/leg_guard.h"
 
 namespace exeat::envoy {
 namespace {
 
 constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 constexpr char kRbacFilter[] = "envoy.filters.http.rbac";
-constexpr char kManager[] =
-    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
-constexpr char kJwtAuthn[] = "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication";
-constexpr char kExtAuthz[] = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz";
 constexpr char kRbac[] = "envoy.extensions.filters.http.rbac.v3.RBAC";
 constexpr char kRateLimit[] = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit";
 constexpr char kRouter[] = "envoy.extensions.filters.http.router.v3.Router";
@@ -31,40 +27,21 @@ struct Place {
   const char* message;
   bool discovered;
 };
-constexpr std::array<Place, 6> kChain = {{{kJwtAuthn, true},
-                                          {kExtAuthz, false},
+constexpr std::array<Place, 6> kChain = {{{kJwtAuthnMessage, true},
+                                          {kExtAuthzMessage, false},
                                           {kRbac, true},
                                           {kRbac, false},
                                           {kRateLimit, true},
                                           {kRouter, false}}};
 
-const Json& Member(const Json& object, std::string_view key) {
-  static const Json& missing = *new Json();
-  if (!object.is_object()) return missing;
-  const auto found = object.find(std::string(key));
-  return found == object.end() ? missing : *found;
-}
-
-const Json& At(const Json& object, std::initializer_list<std::string_view> path) {
-  const Json* at = &object;
-  for (const std::string_view key : path) at = &Member(*at, key);
-  return *at;
-}
-
-bool IsTrue(const Json& value) { return value.is_boolean() && value.get<bool>(); }
-bool HasType(const Json& message, std::string_view type) {
-  const Json& url = Member(message, "@type");
-  return url.is_string() && url.get_ref<const std::string&>() == TypeUrl(type);
-}
-
-void Visit(const Json& node, const std::function<void(const Json&)>& visitor) {
-  visitor(node);
-  if (!node.is_structured()) return;
-  for (const Json& child : node) Visit(child, visitor);
-}
-
-base::Status Refuse(std::string_view resource, std::string_view rule) {
-  return absl::FailedPreconditionError(fmt::format("{}: {}", resource, rule));
+base::Status CheckAction(const Resource& resource, const Json& action) {
+  for (const char* key : {"cluster_header", "weighted_clusters", "cluster_specifier_plugin",
+                          "inline_cluster_specifier_plugin", "request_mirror_policies"}) {
+    if (!Member(action, key).is_null()) {
+      return Refuse(resource.name, fmt::format("a route names its cluster by {}", key));
+    }
+  }
+  return absl::OkStatus();
 }
 
 bool IsOpen(const Json& principal) {
@@ -131,16 +108,6 @@ bool DeniesAll(const Json& rbac) {
   return false;
 }
 
-bool MayPassUnasked(const Json& ext_authz) {
-  for (const char* key : {"failure_mode_allow", "shadow_mode"}) {
-    if (IsTrue(Member(ext_authz, key))) return true;
-  }
-  for (const char* key : {"filter_enabled", "filter_enabled_metadata", "deny_at_disable"}) {
-    if (!Member(ext_authz, key).is_null()) return true;
-  }
-  return !HasType(ext_authz, kExtAuthz);
-}
-
 bool Fits(const Json& filter, const Place& place) {
   if (IsTrue(Member(filter, "disabled")) || IsTrue(Member(filter, "is_optional"))) return false;
   if (!place.discovered) return HasType(Member(filter, "typed_config"), place.message);
@@ -200,7 +167,7 @@ class Guard {
     RETURN_IF_ERROR(Each(kListenerType, &Guard::CheckListener));
     for (const Resource& resource : resources_) {
       if (resource.type_url == kExtensionType &&
-          HasType(Member(resource.body, "typed_config"), kJwtAuthn)) {
+          HasType(Member(resource.body, "typed_config"), kJwtAuthnMessage)) {
         RETURN_IF_ERROR(CheckJwt(resource));
       }
     }
@@ -233,15 +200,14 @@ class Guard {
     for (const Json& host : Member(routes.body, "virtual_hosts")) {
       for (const Json& route : Member(host, "routes")) {
         const Json& action = Member(route, "route");
-        for (const char* key : {"cluster_header", "weighted_clusters", "cluster_specifier_plugin",
-                                "inline_cluster_specifier_plugin", "request_mirror_policies"}) {
-          if (!Member(action, key).is_null()) {
-            return Refuse(routes.name, fmt::format("a route names its cluster by {}", key));
-          }
-        }
+        RETURN_IF_ERROR(CheckAction(routes, action));
         const Json& cluster = Member(action, "cluster");
         if (!cluster.is_string() || !injecting_.contains(cluster.get<std::string>())) continue;
         guarded_.insert(routes.name);
+        if (!At(route, {"match", "connect_matcher"}).is_null() ||
+            !Member(action, "upgrade_configs").is_null()) {
+          return Refuse(routes.name, "a route to a credential would carry raw bytes");
+        }
         RETURN_IF_ERROR(CheckOpening(routes, host, route));
       }
     }
@@ -255,8 +221,10 @@ class Guard {
       if (!status.ok()) return;
       if (node.is_string() && injecting_.contains(node.get<std::string>())) {
         status = Refuse(listener.name, "a listener names a cluster that injects");
-      } else if (HasType(node, kManager)) {
+      } else if (HasType(node, kManagerMessage)) {
         status = CheckManager(listener, node);
+      } else {
+        status = CheckAction(listener, node);
       }
     });
     return status;
@@ -268,7 +236,8 @@ class Guard {
     }
     const Json& name = At(manager, {"rds", "route_config_name"});
     if (!name.is_string() || !guarded_.contains(name.get<std::string>())) return absl::OkStatus();
-    return CheckFilters(listener, manager);
+    RETURN_IF_ERROR(CheckFilters(listener, manager));
+    return CheckInside(listener, manager);
   }
 
   const std::vector<Resource>& resources_;
@@ -278,6 +247,9 @@ class Guard {
 
 }  // namespace
 
-base::Status CheckChain(const std::vector<Resource>& resources) { return Guard(resources).Check(); }
+base::Status CheckChain(const std::vector<Resource>& resources) {
+  RETURN_IF_ERROR(Guard(resources).Check());
+  return CheckLegs(resources);
+}
 
 }  // namespace exeat::envoy

@@ -1,12 +1,12 @@
 #include "envoy/connection_manager.h"
 
-#include <fmt/format.h>
-
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "envoy/access_logs.h"
+#include "envoy/carried_state.h"
 #include "envoy/ext_authz.h"
 #include "envoy/hygiene.h"
 #include "envoy/local_replies.h"
@@ -30,7 +30,7 @@ Json Router() {
                    Json::object({{"suppress_envoy_headers", true}}));
 }
 
-Json Manager(const char* name, const char* leg) {
+Json Manager(const char* name, const std::string& leg) {
   return {{"stat_prefix", name},
           {"codec_type", "AUTO"},
           {"use_remote_address", true},
@@ -53,31 +53,14 @@ Json Manager(const char* name, const char* leg) {
           {"access_log", HttpAccessLog(leg)}};
 }
 
-Json Format(const char* text, bool omit_empty) {
-  Json format = {{"text_format_source", Json::object({{"inline_string", text}})}};
-  if (omit_empty) format["omit_empty_values"] = true;
-  return format;
-}
-
-// Shared filter state must be hashable: with the plain string type the connection pool of the
-// internal listener hands one guest's connection, and so its identity, to the next.
-Json Carry(const char* key, const char* format) {
-  return {{"object_key", key},
-          {"factory_key", "envoy.hashable_string"},
-          {"shared_with_upstream", "ONCE"},
-          {"skip_if_empty", true},
-          {"format_string", Format(format, true)}};
-}
-
 Json SetFilterState() {
-  const Json guest_address = {{"object_key", "envoy.filters.listener.original_dst.remote_ip"},
-                              {"shared_with_upstream", "ONCE"},
-                              {"format_string", Format("%DOWNSTREAM_REMOTE_ADDRESS%", false)}};
   return Extension(
       "envoy.filters.http.set_filter_state",
       "envoy.extensions.filters.http.set_filter_state.v3.Config",
-      {{"on_request_headers", Json::array({guest_address, Carry(kTargetState, "%REQ(:authority)%"),
-                                           Carry(kTunnelState, "%REQ(proxy-authorization)%")})}});
+      Json::object({{"on_request_headers",
+                     Json::array({CarryGuestAddress(), Carry(kLegState, kLegTunnel),
+                                  Carry(kTargetState, "%REQ(:authority)%"),
+                                  Carry(kTunnelState, "%REQ(proxy-authorization)%")})}}));
 }
 
 Json ConnectRoutes() {
@@ -115,7 +98,11 @@ Json AsFilter(Json config) {
       std::move(config));
 }
 
-Json UpgradeTo(const char* type) { return Json::array({Json::object({{"upgrade_type", type}})}); }
+Json UpgradeTo(std::initializer_list<const char*> types) {
+  Json upgrades = Json::array();
+  for (const char* type : types) upgrades.push_back(Json::object({{"upgrade_type", type}}));
+  return upgrades;
+}
 
 }  // namespace
 
@@ -123,7 +110,7 @@ Json ConnectManager() {
   Json config = Manager(kExplicitListener, kLegConnect);
   config["http_protocol_options"] = {{"accept_http_10", true}};
   config["http2_protocol_options"]["allow_connect"] = true;
-  config["upgrade_configs"] = UpgradeTo("CONNECT");
+  config["upgrade_configs"] = UpgradeTo({"CONNECT"});
   config["early_header_mutation_extensions"] =
       Json::array({EarlyMutation({SetHeader(kLegHeader, kLegConnect)})});
   config["local_reply_config"] = ConnectReplies();
@@ -133,16 +120,12 @@ Json ConnectManager() {
   return AsFilter(std::move(config));
 }
 
-Json BumpedManager(const char* leg) {
-  std::vector<Json> own = {SetHeader(kLegHeader, leg),
-                           SetHeader(kSniHeader, "%REQUESTED_SERVER_NAME%")};
-  if (std::string_view(leg) == kLegTunnel) {
-    const auto state = [](const char* key) { return fmt::format("%FILTER_STATE({}:PLAIN)%", key); };
-    own.push_back(SetHeader(kTunnelHeader, state(kTunnelState)));
-    own.push_back(SetHeader(kTargetHeader, state(kTargetState)));
-  }
-  const bool tunnel = std::string_view(leg) == kLegTunnel;
-  Json config = Manager(tunnel ? kBumpListener : kTransparentListener, leg);
+Json BumpedManager() {
+  const std::vector<Json> own = {SetHeader(kLegHeader, CarriedFormat(kLegState)),
+                                 SetHeader(kTunnelHeader, CarriedFormat(kTunnelState)),
+                                 SetHeader(kTargetHeader, CarriedFormat(kTargetState)),
+                                 SetHeader(kSniHeader, "%REQUESTED_SERVER_NAME%")};
+  Json config = Manager(kBumpListener, CarriedFormat(kLegState));
   config["normalize_path"] = true;
   config["merge_slashes"] = true;
   config["path_with_escaped_slashes_action"] = "REJECT_REQUEST";
@@ -150,7 +133,9 @@ Json BumpedManager(const char* leg) {
   // Not over HTTP/2: an extended CONNECT has no Sec-WebSocket-Key for an HTTP/1.1 origin. Clients
   // that are not offered it open an HTTP/1.1 connection.
   config["http2_protocol_options"]["allow_connect"] = false;
-  config["upgrade_configs"] = UpgradeTo("websocket");
+  // CONNECT is let into the chain only to be refused by it: refused as an upgrade, it would be
+  // neither judged nor recorded, and Envoy would end an HTTP/2 connection before it answers.
+  config["upgrade_configs"] = UpgradeTo({"websocket", "CONNECT"});
   config["early_header_mutation_extensions"] = Json::array({EarlyMutation(own)});
   config["local_reply_config"] = BumpedReplies();
   config["rds"] = {{"route_config_name", kRouteConfig}, {"config_source", FromAds()}};

@@ -9,7 +9,7 @@ namespace exeat::envoy {
 
 // On `explicit`: ext_authz, jwt_authn, then the verified token into shared filter state.
 Json ConnectManager();
-// On both bumped chains; `leg` is kLegTunnel or kLegTransparent.
-Json BumpedManager(const char* leg);
+// On `bump`: the chain, once for both legs.
+Json BumpedManager();
 
 }  // namespace exeat::envoy

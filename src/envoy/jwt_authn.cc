@@ -66,14 +66,14 @@ Json JwtBumpFilter(const TokenTrust& trust) {
                           {"bearer", Provider(trust, "authorization", "Bearer ", kSessionKey)},
                           {"apikey", Provider(trust, "x-api-key", "", kSessionKey)},
                           {"beside", Provider(trust, kSessionHeader, "", kBesideKey)}};
-  const Json in_tunnel = Json::array({{{"name", kLegHeader}, {"string_match", Exact(kLegTunnel)}}});
-  const Json has_header = Json::array({{{"name", kSessionHeader}, {"present_match", true}}});
+  const Json transparent = {{"name", kLegHeader}, {"string_match", Exact(kLegTransparent)}};
+  const Json has_header = {{"name", kSessionHeader}, {"present_match", true}};
   const Json absent = {{"allow_missing", Json::object()}};
 
   Json rules = Json::array();
-  AddRule(rules, in_tunnel, All(Provided("tunnel"), Any(Provided("beside"), absent)));
-  AddRule(rules, has_header, Provided("header"));
-  AddRule(rules, Json::array(), Any(Provided("bearer"), Provided("apikey")));
+  AddRule(rules, Json::array({transparent, has_header}), Provided("header"));
+  AddRule(rules, Json::array({transparent}), Any(Provided("bearer"), Provided("apikey")));
+  AddRule(rules, Json::array(), All(Provided("tunnel"), Any(Provided("beside"), absent)));
   return Filter(kJwtBumpFilter, providers, std::move(rules));
 }
 

@@ -5,7 +5,9 @@
 //            tunnel's token alone satisfies a request inside a tunnel; x-exeat-session beside it is
 //            verified too, under a metadata key of its own; key places count only where neither
 //            named the session.
-// Fail mode: every rule requires a provider and the last rules match everything.
+// Fail mode: every rule requires a provider and the last rules match everything. They are the
+//            tunnel's, the strictest, so an unknown leg is refused: without `explicit` there is no
+//            tunnel token.
 // Trust:     tokens are forwarded inside the chain, so that Check can verify them itself; the
 //            routes strip every place afterwards.
 // Source:    docs/adr/0004-session-tokens.md

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "envoy/access_logs.h"
+#include "envoy/carried_state.h"
 #include "envoy/connection_manager.h"
 #include "envoy/names.h"
 
@@ -69,20 +70,30 @@ Json BumpTls() {
                       {"custom_tls_certificate_selector", on_demand}}}});
 }
 
-// What `transparent` and `bump` share: everything but where the bytes come from.
-Json Bumped(const char* name, const char* leg, const policy::Policy& policy) {
-  const Json chain = {{"name", kChainName},
-                      {"transport_socket_connect_timeout", "5s"},
-                      {"transport_socket", BumpTls()},
-                      {"filters", Json::array({BumpedManager(leg)})}};
-  return Typed(kListener, {{"name", name},
-                           {"access_log", ConnectionAccessLog(leg)},
-                           {"per_connection_buffer_limit_bytes", kBufferBytes},
-                           {"listener_filters_timeout", "3s"},
-                           {"continue_on_listener_filters_timeout", false},
-                           {"listener_filters", Json::array({TlsInspector()})},
-                           {"filter_chain_matcher", ServerNames(policy)},
-                           {"filter_chains", Json::array({chain})}});
+// A guest that reads nothing has no other bound once the inner connection is gone: a TCP proxy
+// flushes for as long as the peer lives.
+Json GiveUpOnStuckGuests() {
+  return Json::array({{{"description", "TCP_USER_TIMEOUT"},
+                       {"level", 6},
+                       {"name", 18},
+                       {"int_value", 300'000},
+                       {"state", "STATE_LISTENING"}}});
+}
+
+Json SetFilterState() {
+  return Extension(
+      "envoy.filters.network.set_filter_state",
+      "envoy.extensions.filters.network.set_filter_state.v3.Config",
+      Json::object({{"on_new_connection",
+                     Json::array({CarryGuestAddress(), Carry(kLegState, kLegTransparent)})}}));
+}
+
+Json ToBump() {
+  return Extension("envoy.filters.network.tcp_proxy",
+                   "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                   {{"stat_prefix", kTransparentListener},
+                    {"cluster", kBumpCluster},
+                    {"idle_timeout", "3600s"}});
 }
 
 }  // namespace
@@ -95,21 +106,34 @@ Json ExplicitListener(const policy::SocketAddress& address) {
                            {"filter_chains", Json::array({chain})}});
 }
 
-Json TransparentListener(const policy::SocketAddress& address, const policy::Policy& policy) {
-  Json listener = Bumped(kTransparentListener, kLegTransparent, policy);
-  listener["address"] = Address(address);
-  return listener;
+Json TransparentListener(const policy::SocketAddress& address) {
+  const Json chain = {{"name", kTransparentListener},
+                      {"filters", Json::array({SetFilterState(), ToBump()})}};
+  return Typed(kListener, {{"name", kTransparentListener},
+                           {"address", Address(address)},
+                           {"socket_options", GiveUpOnStuckGuests()},
+                           {"per_connection_buffer_limit_bytes", kBufferBytes},
+                           {"filter_chains", Json::array({chain})}});
 }
 
 Json BumpListener(const policy::Policy& policy) {
-  Json listener = Bumped(kBumpListener, kLegTunnel, policy);
-  listener["internal_listener"] = Json::object();
+  const Json chain = {{"name", kChainName},
+                      {"transport_socket_connect_timeout", "5s"},
+                      {"transport_socket", BumpTls()},
+                      {"filters", Json::array({BumpedManager()})}};
   // Restores the guest's address, which Check needs to find the socket that a revoke must cut.
-  listener["listener_filters"] =
-      Json::array({Extension("envoy.filters.listener.original_dst",
-                             "envoy.extensions.filters.listener.original_dst.v3.OriginalDst"),
-                   TlsInspector()});
-  return listener;
+  const Json guest_address =
+      Extension("envoy.filters.listener.original_dst",
+                "envoy.extensions.filters.listener.original_dst.v3.OriginalDst");
+  return Typed(kListener, {{"name", kBumpListener},
+                           {"internal_listener", Json::object()},
+                           {"access_log", ConnectionAccessLog()},
+                           {"per_connection_buffer_limit_bytes", kBufferBytes},
+                           {"listener_filters_timeout", "3s"},
+                           {"continue_on_listener_filters_timeout", false},
+                           {"listener_filters", Json::array({guest_address, TlsInspector()})},
+                           {"filter_chain_matcher", ServerNames(policy)},
+                           {"filter_chains", Json::array({chain})}});
 }
 
 }  // namespace exeat::envoy

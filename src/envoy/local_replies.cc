@@ -12,8 +12,10 @@ using authz::Reason;
 
 // What a guard that is down deserves before the next try.
 constexpr int kGuardRetrySeconds = 1;
+constexpr int kUnauthorized = 401;
 constexpr int kProxyAuthenticationRequired = 407;
-constexpr char kChallenge[] = "Basic realm=\"exeat\"";
+constexpr char kProxyChallenge[] = "Basic realm=\"exeat\"";
+constexpr char kChallenge[] = "Bearer realm=\"exeat\"";
 // Stand-ins that the body renders as text and that become Envoy's own formatters after.
 constexpr char kRequestIdMark[] = "@REQUEST_ID@";
 constexpr int kRetryAfterMark = 987654321;
@@ -38,8 +40,10 @@ Json Mapper(Json filter, Reason reason, int status,
             const std::string& retry_after = std::to_string(kGuardRetrySeconds)) {
   Json headers = Json::array({SetHeader(kDenyReasonHeader, authz::Code(reason))});
   if (status == kProxyAuthenticationRequired) {
-    headers.push_back(SetHeader("proxy-authenticate", kChallenge));
+    headers.push_back(SetHeader("proxy-authenticate", kProxyChallenge));
   }
+  // jwt_authn has put the whole URL there.
+  if (status == kUnauthorized) headers.push_back(SetHeader("www-authenticate", kChallenge));
   return {{"filter", std::move(filter)},
           {"status_code", status},
           {"headers_to_add", std::move(headers)},
@@ -55,6 +59,10 @@ Json Cel(std::string_view expression) {
            Extension("envoy.access_loggers.extension_filters.cel",
                      "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
                      Json::object({{"expression", expression}}))}};
+}
+
+Json Both(Json first, Json second) {
+  return {{"and_filter", {{"filters", Json::array({std::move(first), std::move(second)})}}}};
 }
 
 Json Details(std::string_view exactly) {
@@ -105,9 +113,17 @@ void AddToken(Json& mappers, bool proxy) {
   add(DetailsBegin("jwt_authn_access_denied"), Reason::kTokenInvalid);
 }
 
+// What the guest's own bytes cause, before any filter or while their end is awaited. The codec
+// answers an unknown transfer coding with 501, which is no guard that failed.
+void AddRequest(Json& mappers) {
+  mappers.push_back(Mapper(StatusIs("EQ", 431), Reason::kRequestMalformed, 431));
+  mappers.push_back(Mapper(DetailsBegin("http1."), Reason::kRequestMalformed));
+  mappers.push_back(Mapper(DetailsBegin("http2."), Reason::kRequestMalformed));
+  mappers.push_back(Mapper(StatusIs("EQ", 408), Reason::kRequestMalformed));
+}
+
 // Whatever is left: 5xx of our own making is a guard that is not there, the rest a bad request.
 void AddRest(Json& mappers) {
-  mappers.push_back(Mapper(StatusIs("EQ", 431), Reason::kRequestMalformed, 431));
   mappers.push_back(Mapper(StatusIs("GE", 500), Reason::kAuthzUnavailable));
   mappers.push_back(Mapper(StatusIs("GE", 400), Reason::kRequestMalformed));
 }
@@ -118,6 +134,9 @@ void AddUpstream(Json& mappers) {
   mappers.push_back(Mapper(Flags({"UT", "SI", "UMSDR"}), Reason::kUpstreamTimeout));
   mappers.push_back(Mapper(Flags({"UF", "UH", "UC", "UR", "LR", "URX", "UO", "NC", "UPE"}),
                            Reason::kUpstreamUnreachable));
+  // The upstream went away, and the body was too large to be kept for another attempt.
+  mappers.push_back(
+      Mapper(Details("request_payload_exceeded_retry_buffer_limit"), Reason::kUpstreamUnreachable));
 }
 
 }  // namespace
@@ -126,6 +145,7 @@ Json ConnectReplies() {
   Json mappers = Json::array();
   AddAuthz(mappers);
   AddToken(mappers, true);
+  AddRequest(mappers);
   mappers.push_back(Mapper(Details("direct_response"), Reason::kCleartextNotAllowed));
   AddRest(mappers);
   return {{"mappers", std::move(mappers)}};
@@ -135,6 +155,7 @@ Json BumpedReplies() {
   Json mappers = Json::array();
   AddAuthz(mappers);
   AddToken(mappers, false);
+  AddRequest(mappers);
   mappers.push_back(
       Mapper(Details("rbac_access_denied_matched_policy[revoked]"), Reason::kSessionRevoked));
   mappers.push_back(
@@ -142,6 +163,8 @@ Json BumpedReplies() {
   mappers.push_back(Mapper(DetailsBegin("rbac_access_denied"), Reason::kGrantMissing));
   mappers.push_back(Mapper(StatusIs("EQ", 429), Reason::kRateLimited,
                            authz::HttpStatus(Reason::kRateLimited), "%RESP(retry-after)%"));
+  mappers.push_back(
+      Mapper(Both(Details("direct_response"), StatusIs("EQ", 403)), Reason::kMethodNotAllowed));
   mappers.push_back(Mapper(Details("direct_response"), Reason::kAuthorityMismatch));
   mappers.push_back(Mapper(Details("upgrade_failed"), Reason::kMethodNotAllowed));
   AddUpstream(mappers);

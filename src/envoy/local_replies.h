@@ -4,6 +4,7 @@
 //            guest gets the closed set of docs/denials.md with the same body that Check writes.
 // Shapes:    mappers are tried in order and the first that fits wins. A cause without a mapper of
 //            its own is authz_unavailable at 5xx and request_malformed below.
+//            A request that the codec refused has no id yet: its body says "-".
 // Limits:    local replies only; an upstream's 403 or 429 passes as it is.
 // Source:    docs/denials.md
 #pragma once

@@ -10,7 +10,7 @@ namespace exeat::envoy {
 
 // Clusters of the bootstrap.
 inline constexpr char kControlCluster[] = "exeat_control";  // ADS, ext_authz, access log
-inline constexpr char kBumpCluster[] = "to_bump";           // the internal listener
+inline constexpr char kBumpCluster[] = "to_bump";           // the internal listener, for both legs
 
 // Listeners.
 inline constexpr char kExplicitListener[] = "explicit";
@@ -26,7 +26,8 @@ inline constexpr char kJwtConnectFilter[] = "jwt_connect";
 inline constexpr char kRevokedFilter[] = "revoked";
 inline constexpr char kRateLimitFilter[] = "ratelimit";
 
-// Which leg a request came by; on all three listeners.
+// Which leg a request came by. Inside, filter state of the outer listener says it; absent state
+// reads "-", which is no leg.
 inline constexpr char kLegHeader[] = "x-exeat-leg";
 inline constexpr char kLegConnect[] = "connect";          // the CONNECT request itself
 inline constexpr char kLegTunnel[] = "tunnel";            // a request inside that tunnel
@@ -40,7 +41,9 @@ inline constexpr char kSniHeader[] = "x-exeat-sni";
 inline constexpr char kSessionHeader[] = "x-exeat-session";
 inline constexpr char kDenyReasonHeader[] = "x-deny-reason";
 
-// Filter state carried over the internal hop.
+// Filter state carried over the internal hop. The leg is always there; tunnel and target only
+// behind `explicit`.
+inline constexpr char kLegState[] = "exeat.leg";
 inline constexpr char kTunnelState[] = "exeat.tunnel";
 inline constexpr char kTargetState[] = "exeat.target";
 

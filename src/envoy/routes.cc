@@ -65,14 +65,23 @@ Json Misdirected() {
           {"typed_per_filter_config", {{kRbacFilter, NoRbac()}}}};
 }
 
+// No other route matches CONNECT, and without a route ext_authz is skipped: so that the refusal is
+// judged and recorded, it has a route of its own.
+Json NoConnect() {
+  return {{"name", "connect"},
+          {"match", {{"connect_matcher", Json::object()}}},
+          {"direct_response", Json::object({{"status", 403}})},
+          {"typed_per_filter_config", {{kRbacFilter, NoRbac()}}}};
+}
+
 Json VirtualHost(const policy::Destination& destination, std::uint16_t port) {
   Json domains = Json::array({fmt::format("{}:{}", destination.host, port)});
   if (port == kHttpsPort) domains.push_back(destination.host);
   return {{"name", ClusterName(destination, port)},
           {"domains", std::move(domains)},
           {"typed_per_filter_config", {{kRbacFilter, DestinationRbac(destination)}}},
-          {"routes", Json::array({Route(destination, port, true), Route(destination, port, false),
-                                  Misdirected()})}};
+          {"routes", Json::array({NoConnect(), Route(destination, port, true),
+                                  Route(destination, port, false), Misdirected()})}};
 }
 
 }  // namespace
@@ -102,7 +111,7 @@ base::StatusOr<Json> BumpRoutes(const policy::Policy& policy) {
   }
   hosts.push_back({{"name", "unlisted"},
                    {"domains", Json::array({"*"})},
-                   {"routes", Json::array({Misdirected()})}});
+                   {"routes", Json::array({NoConnect(), Misdirected()})}});
   return Typed("envoy.config.route.v3.RouteConfiguration",
                {{"name", kRouteConfig},
                 {"request_headers_to_remove", Strings(RequestHeadersToRemove(policy))},

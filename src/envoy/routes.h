@@ -1,7 +1,8 @@
-// The one route configuration, shared by every bumped chain.
+// The one route configuration, of the bumped chain.
 //
 // Shapes:    one virtual host a destination and port, named "<destination>:<port>", which also
-//            names its routes and clusters. A Host that is not listed, or is not the SNI, is 421.
+//            names its routes and clusters. A Host that is not listed, or is not the SNI, is 421;
+//            a CONNECT is refused as a method, whatever its target.
 // Why RDS:   a new destination is a new virtual host, which drains no connection.
 #pragma once
 

@@ -103,14 +103,46 @@ def test_absolute_form_with_another_host_has_one_authority(edge, origin):
     assert len(origin.requests) == origin.mark
 
 
-def test_connect_inside_a_tunnel_is_a_method(edge, origin):
-    stream, _ = guest.tunnel(edge, f"api.example.test:{origin.port}", edge.token())
-    client = h2client.H2(transport.tls(stream, "api.example.test", edge.ca, ("h2",)),
-                         validate=False)
-    stream_id = client.start("CONNECT", "", f"api.example.test:{origin.port}", end=False)
-    answer = client.finish(stream_id)
-    assert_denied(answer, 403, "method_not_allowed")
+@pytest.mark.parametrize("http", ["1.1", "2"])
+@pytest.mark.parametrize("target", ["api.example.test:{}", "open.example.test:{}",
+                                    "api.example.test:1", "unlisted.example.test:443"])
+@pytest.mark.parametrize("leg", ["connect", "transparent"])
+def test_connect_inside_is_a_method_whatever_its_target(edge, origin, leg, target, http):
+    token, target = edge.token(), target.format(origin.port)
+    if leg == "connect":
+        stream, _ = guest.tunnel(edge, f"api.example.test:{origin.port}", token)
+        headers = []
+    else:
+        stream, headers = transport.dial(edge.transparent), [("x-exeat-session", token)]
+    secured = transport.tls(stream, "api.example.test", edge.ca,
+                            ("h2",) if http == "2" else ("http/1.1",))
+    if http == "2":
+        client = h2client.H2(secured, validate=False)
+        answer = client.finish(client.start("CONNECT", "", target, headers, end=False))
+    else:
+        client = h1client.H1(secured)
+        answer = client.request("CONNECT", target, target, headers)
     client.close()
+    assert_denied(answer, 403, "method_not_allowed", token)
+    denied = wait_for(lambda: [r for r in edge.audit(reason="method_not_allowed")
+                               if r.request_id == answer.json["request_id"]], "its record")
+    assert all(r.denied for r in denied)
+    assert len(origin.requests) == origin.mark
+
+
+@pytest.mark.parametrize("leg", ["connect", "transparent"])
+@pytest.mark.parametrize("coding", ["xchunked", "gzip", "chunked, identity"])
+def test_what_the_codec_refuses_is_malformed(edge, origin, leg, coding):
+    """Envoy answers 501 there by itself, which must not read as a guard that is down."""
+    client, _ = guest.open_client(edge, url(origin), edge.token() if leg == "connect" else None,
+                                  leg)
+    answer = h1client.raw(client.stream, (
+        f"GET / HTTP/1.1\r\nHost: api.example.test:{origin.port}\r\n"
+        f"Transfer-Encoding: {coding}\r\n\r\n").encode())
+    client.close()
+    assert_denied(answer, 400, "request_malformed")
+    assert answer.json["retry"] is False
+    assert len(origin.requests) == origin.mark
 
 
 # -- names ---------------------------------------------------------------------------------------

@@ -54,6 +54,16 @@ def test_one_bucket_whatever_the_leg_version_path_place_or_token(edge, origin):
     assert statuses == [200] * BURST + [429] * 2
 
 
+@pytest.mark.parametrize("leg", ["connect", "transparent"])
+def test_only_limits_that_the_policy_sets_are_told(edge, origin, leg):
+    token = edge.token()
+    told = ask(edge, origin, token, leg)
+    assert (told.status, told.header("x-ratelimit-limit")) == (200, str(BURST))
+    untold = ask(edge, origin, token, leg, host="api.example.test")
+    assert untold.status == 200
+    assert not [name for name, _ in untold.headers if name.startswith("x-ratelimit")]
+
+
 def test_many_sessions_never_reset_each_other(edge, origin):
     spent = edge.token()
     while ask(edge, origin, spent).status == 200:

@@ -1,0 +1,147 @@
+#include "envoy/leg_guard.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "envoy/build.h"
+#include "envoy/testing/small_policy.h"
+#include "envoy/testing/typing.h"
+
+namespace exeat::envoy {
+namespace {
+
+using ::testing::HasSubstr;
+using Pointer = Json::json_pointer;
+
+const Pointer kManager("/filter_chains/0/filters/0/typed_config");
+const Pointer kState("/filter_chains/0/filters/0/typed_config/on_new_connection");
+const Pointer kProxy("/filter_chains/0/filters/1/typed_config");
+const Pointer kConnectState = kManager / "http_filters" / 2 / "typed_config" / "on_request_headers";
+
+class LegGuard : public ::testing::Test {
+ protected:
+  Json& Body(const char* type_url, const std::string& name) {
+    for (Resource& resource : resources_) {
+      if (resource.type_url == type_url && resource.name == name) return resource.body;
+    }
+    ADD_FAILURE() << "no resource " << name;
+    return resources_.front().body;
+  }
+  Json& Listener(const char* name) { return Body(kListenerType, name); }
+  Json& Mutations() {
+    return Listener(
+        "bump")[kManager / "early_header_mutation_extensions" / 0 / "typed_config" / "mutations"];
+  }
+
+  void ExpectRefused(const std::string& why) {
+    const base::Status status = CheckChain(resources_);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(base::Message(status), HasSubstr(why));
+  }
+  // `change` is refused, and undone.
+  void ExpectRefusedWith(Json& place, const Json& changed, const std::string& why) {
+    const Json right = place;
+    place = changed;
+    ExpectRefused(why);
+    place = right;
+  }
+
+  std::vector<Resource> resources_ = *BuildStatic(testing::SmallInputs(), testing::Types());
+};
+
+TEST_F(LegGuard, AcceptsWhatIsBuilt) { EXPECT_TRUE(CheckChain(resources_).ok()); }
+
+TEST_F(LegGuard, RefusesEveryOtherWayToTheChain) {
+  resources_.push_back(resources_.back());  // a copy of `transparent` under another name
+  ASSERT_EQ(resources_.back().name, "transparent");
+  resources_.back().name = "third";
+  ExpectRefused("third: only the two legs");
+  resources_.pop_back();
+  Json& route = Body(kRouteType, "bump")["virtual_hosts"][3]["routes"][1]["route"];
+  ExpectRefusedWith(route["cluster"], "to_bump", "bump: only the two legs");
+  Json& cluster = Body(kClusterType, "docs:443");
+  cluster["load_assignment"] = {
+      {"endpoint", {{"envoy_internal_address", {{"server_listener_name", "bump"}}}}}};
+  ExpectRefused("docs:443: names an internal address");
+}
+
+TEST_F(LegGuard, RefusesSharedStateThatIsNotHashable) {
+  for (const char* factory : {"envoy.string", ""}) {
+    ExpectRefusedWith(Listener("explicit")[kConnectState / 3 / "factory_key"], factory,
+                      "not hashable");
+    ExpectRefusedWith(Listener("transparent")[kState / 1 / "factory_key"], factory, "not hashable");
+  }
+  ExpectRefusedWith(Listener("explicit")[kConnectState / 3 / "shared_with_upstream"], "TRANSITIVE",
+                    "not hashable");
+}
+
+TEST_F(LegGuard, RefusesALegThatCallsItselfTheOther) {
+  const Pointer literal("/format_string/text_format_source/inline_string");
+  ExpectRefusedWith(Listener("transparent")[kState / 1 / literal], "tunnel", "say its leg");
+  ExpectRefusedWith(Listener("explicit")[kConnectState / 1 / literal], "transparent",
+                    "carry leg, target");
+  ExpectRefusedWith(Listener("explicit")[kConnectState / 3 / literal], "%REQ(x-token)%",
+                    "carry leg, target");
+}
+
+TEST_F(LegGuard, RefusesATransparentLegThatSaysMoreOrLess) {
+  const Json right = Listener("transparent")[kState];
+  Json more = right;
+  more.push_back(Listener("explicit")[kConnectState / 3]);
+  ExpectRefusedWith(Listener("transparent")[kState], more, "or more than that");
+  ExpectRefusedWith(Listener("transparent")[kState], Json::array({right[1]}), "guest's address");
+  ExpectRefusedWith(Listener("transparent")[kProxy / "cluster"], "docs:443", "elsewhere");
+  Json chains = Listener("transparent")["filter_chains"];
+  chains.push_back(chains[0]);
+  ExpectRefusedWith(Listener("transparent")["filter_chains"], chains, "more than filter state");
+}
+
+TEST_F(LegGuard, RefusesToCarryATokenThatNothingVerified) {
+  Json& filters = Listener("explicit")[kManager / "http_filters"];
+  const Json right = filters;
+  for (std::size_t i = 0; i < 4; ++i) {
+    Json fewer = right;
+    fewer.erase(i);
+    ExpectRefusedWith(filters, fewer, "before it is verified");
+    Json off = right;
+    off[i]["disabled"] = true;
+    ExpectRefusedWith(filters, off, "switched off");
+  }
+  Json swapped = right;
+  std::swap(swapped[1], swapped[2]);
+  ExpectRefusedWith(filters, swapped, "before it is verified");
+  filters[0]["typed_config"]["failure_mode_allow"] = true;
+  ExpectRefused("before it is verified");
+}
+
+TEST_F(LegGuard, RefusesATunnelThatIsNotAskedAbout) {
+  Json& route =
+      Listener("explicit")[kManager / "route_config" / "virtual_hosts" / 0 / "routes" / 0];
+  Json& overrides = route["typed_per_filter_config"];
+  ExpectRefusedWith(overrides["envoy.filters.http.ext_authz"], Json({{"disabled", true}}),
+                    "overrides envoy.filters.http.ext_authz");
+  overrides["jwt_connect"] = Json::object({{"disabled", true}});
+  ExpectRefused("overrides jwt_connect");
+}
+
+TEST_F(LegGuard, RefusesAHeaderOfOursThatIsALiteral) {
+  const Json right = Mutations();
+  int ours = 0;
+  for (std::size_t i = 0; i < right.size(); ++i) {
+    if (!right[i].contains("append")) continue;
+    ++ours;
+    Json literal = right;
+    literal[i]["append"]["header"]["value"] = "transparent";
+    ExpectRefusedWith(Mutations(), literal, "is not what was carried inward");
+    Json kept = right;
+    kept[i]["append"]["append_action"] = "ADD_IF_ABSENT";
+    ExpectRefusedWith(Mutations(), kept, "is not what was carried inward");
+    Json fewer = right;
+    fewer.erase(i);
+    ExpectRefusedWith(Mutations(), fewer, "is not what was carried inward");
+  }
+  EXPECT_EQ(ours, 4);
+}
+
+}  // namespace
+}  // namespace exeat::envoy

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""Verifies audit logs of exeat: verify_audit.py [--head HEX] FILE...
+"""Verifies audit logs of exeat: verify_audit.py [[--seq N] --head HEX] FILE...
+
+With --seq record N must have that head, and later ones may follow; else the last must have it.
 
 Follows docs/formats/audit-chain.md and shares no code with `exeat audit verify`. Prints one line per
 file, names the first broken record, and exits 1 unless every log is intact.
@@ -35,7 +37,7 @@ def is_record(line):
         return False
 
 
-def verify(log, expected_head):
+def verify(log, expected_head, expected_seq):
     """Returns the number of intact records and, for a broken log, the first bad line and why."""
     head, number = "0" * 64, 0
     for number, line in enumerate(log, start=1):
@@ -50,19 +52,25 @@ def verify(log, expected_head):
             bad = max(number - 1, 1)
             return bad - 1, bad, f"not what prev of record {number} names"
         head = hashlib.sha256(line[:-1]).hexdigest()
-    if number == 0 or (expected_head and expected_head != head):
+        if number == expected_seq and head != expected_head:
+            return number - 1, number, f"its head is {head}"
+    if number < expected_seq:
+        return number, number + 1, f"ends at record {number}, but {expected_seq} was written"
+    if number == 0 or (expected_head and not expected_seq and expected_head != head):
         return number, number + 1, f"the head is {head if number else 'missing'}"
     return number, 0, f"head={head}"
 
 
 def main(arguments):
-    expected_head = ""
+    expected_head, expected_seq = "", 0
+    if arguments[:1] == ["--seq"] and arguments[2:3] == ["--head"]:
+        expected_seq, arguments = int(arguments[1]), arguments[2:]
     if arguments[:1] == ["--head"]:
         expected_head, arguments = arguments[1], arguments[2:]
     broken = not arguments
     for path in arguments:
         with open(path, "rb") as log:
-            records, bad, what = verify(log, expected_head)
+            records, bad, what = verify(log, expected_head, expected_seq)
         broken = broken or bad != 0
         print(f"{path}: records={records} " + (f"BROKEN line={bad}: {what}" if bad else f"INTACT {what}"))
     return 1 if broken else 0

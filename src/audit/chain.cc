@@ -104,8 +104,21 @@ bool ChainWalk::Take(std::string_view line) {
     head_before_ = std::move(head_);
     head_ = crypto::Sha256Hex(line);
     seq_ = number;
+    CompareWithWritten();
   }
   return !broken();
+}
+
+void ChainWalk::CompareWithWritten() {
+  for (const HeadRecord& record : written_) {
+    if (record.seq != seq_ || record.hash == head_) continue;
+    Break(seq_, fmt::format("record {} differs from the one that was written: its hash is {}, "
+                            "expected {}; it was changed, or one before it and all behind that",
+                            seq_, head_, record.hash));
+    --seq_;
+    head_ = head_before_;
+    return;
+  }
 }
 
 void ChainWalk::Tear(std::string_view what) {
@@ -119,7 +132,16 @@ Verdict ChainWalk::Finish(const std::string& expected_head) const {
   verdict.first_bad_line = bad_line_;
   verdict.problem = problem_;
   if (broken()) return verdict;
-  if (seq_ == 0) {
+  const auto last = std::max_element(
+      written_.begin(), written_.end(),
+      [](const HeadRecord& one, const HeadRecord& other) { return one.seq < other.seq; });
+  if (last != written_.end() && last->seq > seq_) {
+    verdict.first_bad_line = seq_ + 1;
+    verdict.problem = fmt::format(
+        "the file ends at record {}, but record {} was written: it was truncated, or an older one "
+        "stands in its place",
+        seq_, last->seq);
+  } else if (seq_ == 0) {
     verdict.first_bad_line = 1;
     verdict.problem = "the log holds no record";
   } else if (!expected_head.empty() && expected_head != head_) {
@@ -134,8 +156,10 @@ Verdict ChainWalk::Finish(const std::string& expected_head) const {
   return verdict;
 }
 
-Verdict VerifyText(std::string_view text, const std::string& expected_head) {
+Verdict VerifyText(std::string_view text, const std::string& expected_head,
+                   const std::vector<HeadRecord>& written) {
   ChainWalk walk;
+  walk.Expect(written);
   while (!text.empty() && !walk.broken()) {
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) {

@@ -9,6 +9,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "audit/log.h"
 
@@ -37,6 +39,8 @@ class ChainWalk {
   // From a record in the middle, whose own place is believed.
   static ChainWalk Believing(Link first);
 
+  // These records were written; the chain is broken without them. Call before the first Take.
+  void Expect(std::vector<HeadRecord> written) { written_ = std::move(written); }
   // The next line without its newline. False once the chain is broken.
   bool Take(std::string_view line);
   // The lines end in something that is not a whole line.
@@ -52,15 +56,18 @@ class ChainWalk {
 
  private:
   void Break(std::uint64_t line, std::string problem);
+  void CompareWithWritten();
 
   std::uint64_t seq_ = 0;
   std::string head_{kFirstPrev};
   std::string head_before_;
   std::uint64_t bad_line_ = 0;
   std::string problem_;
+  std::vector<HeadRecord> written_;
 };
 
 // The verdict on a whole log in memory.
-Verdict VerifyText(std::string_view text, const std::string& expected_head = {});
+Verdict VerifyText(std::string_view text, const std::string& expected_head = {},
+                   const std::vector<HeadRecord>& written = {});
 
 }  // namespace exeat::audit

@@ -84,6 +84,45 @@ TEST(AuditChain, NoticesAFlippedBitInTheLastRecordByTheExpectedHead) {
   }
 }
 
+HeadRecord HeadOf(const std::vector<std::string>& lines, std::size_t seq) {
+  const std::string_view line = lines.at(seq - 1);
+  return {seq, crypto::Sha256Hex(line.substr(0, line.size() - 1))};
+}
+
+TEST(AuditChain, HoldsTheRecordThatWasWrittenAndPerhapsMore) {
+  const auto lines = Records(5);
+  for (std::size_t seq = 1; seq <= 5; ++seq) {
+    EXPECT_TRUE(VerifyText(Join(lines), {}, {HeadOf(lines, seq)}).intact) << seq;
+  }
+  EXPECT_TRUE(VerifyText(Join(lines), {}, {HeadOf(lines, 5), HeadOf(lines, 2)}).intact);
+  EXPECT_FALSE(VerifyText(Join(lines), HeadOf(lines, 4).hash, {HeadOf(lines, 4)}).intact);
+}
+
+TEST(AuditChain, ThatEndsBeforeTheRecordThatWasWrittenIsTruncated) {
+  const auto lines = Records(5);
+  for (std::size_t kept = 0; kept < 5; ++kept) {
+    const std::vector<std::string> cut(lines.begin(), lines.begin() + static_cast<long>(kept));
+    const Verdict verdict = VerifyText(Join(cut), {}, {HeadOf(lines, 1), HeadOf(lines, 5)});
+    EXPECT_FALSE(verdict.intact) << kept;
+    EXPECT_EQ(verdict.records, kept);
+    EXPECT_EQ(verdict.first_bad_line, kept + 1);
+    EXPECT_NE(verdict.problem.find(fmt::format("ends at record {}, but record 5", kept)),
+              std::string::npos)
+        << verdict.problem;
+  }
+}
+
+TEST(AuditChain, OfAnotherLogDiffersAtTheRecordThatWasWritten) {
+  const auto lines = Records(5);
+  const auto others = Records(7, "PUT");
+  const Verdict verdict = VerifyText(Join(others), {}, {HeadOf(lines, 5)});
+  EXPECT_FALSE(verdict.intact);
+  EXPECT_EQ(verdict.first_bad_line, 5u);
+  EXPECT_EQ(verdict.records, 4u);
+  EXPECT_EQ(verdict.head, HeadOf(others, 4).hash);
+  EXPECT_NE(verdict.problem.find("record 5 differs"), std::string::npos) << verdict.problem;
+}
+
 struct Tampering {
   std::string name;
   std::string text;
@@ -158,8 +197,8 @@ TEST(AuditChain, NamesTheFirstBadLine) {
 
 // Runs tools/verify_audit.py over files 0, 1, 2, ... of `directory`; a line of output each.
 std::vector<std::string> RunIndependentVerifier(const std::string& directory, std::size_t files,
-                                                int& status) {
-  std::string command = "python3 tools/verify_audit.py";
+                                                int& status, const std::string& options = {}) {
+  std::string command = "python3 tools/verify_audit.py " + options;
   for (std::size_t i = 0; i < files; ++i) command += fmt::format(" {}/{}", directory, i);
   std::vector<std::string> output;
   FILE* pipe = popen(command.c_str(), "r");
@@ -214,6 +253,27 @@ TEST(AuditChain, IndependentVerifierExitsZeroForAnIntactLog) {
   EXPECT_EQ(status, 0);
   ASSERT_EQ(output.size(), 1u);
   EXPECT_NE(output[0].find("INTACT"), std::string::npos);
+}
+
+TEST(AuditChain, IndependentVerifierAgreesOnARecordThatWasWritten) {
+  LogDirectory directory;
+  const auto lines = Records(3);
+  std::ofstream(directory.path() + "/0") << Join(lines);
+  const HeadRecord missing{4, std::string(64, 'a')};
+  for (const HeadRecord& record :
+       {HeadOf(lines, 2), HeadOf(lines, 3), HeadRecord{2, HeadOf(lines, 3).hash}, missing}) {
+    const Verdict verdict = VerifyText(Join(lines), {}, {record});
+    int status = 0;
+    const auto output = RunIndependentVerifier(
+        directory.path(), 1, status, fmt::format("--seq {} --head {}", record.seq, record.hash));
+    ASSERT_EQ(output.size(), 1u);
+    EXPECT_EQ(status == 0, verdict.intact) << record.seq << output[0];
+    EXPECT_NE(output[0].find(verdict.intact ? fmt::format("records={} INTACT", verdict.records)
+                                            : fmt::format("records={} BROKEN line={}:",
+                                                          verdict.records, verdict.first_bad_line)),
+              std::string::npos)
+        << output[0] << verdict.problem;
+  }
 }
 
 }  // namespace

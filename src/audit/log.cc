@@ -29,12 +29,15 @@ using base::StatusOr;
 
 // Between two syncs when nobody waits: many records share one.
 constexpr std::chrono::milliseconds kSyncEvery{50};
+// Between two looks at the file while there is nothing to sync.
+constexpr std::chrono::seconds kLookEvery{1};
 
 class ChainedLog final : public Log {
  public:
-  ChainedLog(base::UniqueFd lock, std::unique_ptr<LogFile> file, const Tail& tail,
-             const std::string& deployment, const base::Clock& clock)
-      : lock_(std::move(lock)),
+  ChainedLog(base::UniqueFd lock, std::unique_ptr<LogFile> file, const std::string& directory,
+             const Tail& tail, const std::string& deployment, const base::Clock& clock)
+      : directory_(directory),
+        lock_(std::move(lock)),
         file_(std::move(file)),
         clock_(clock),
         metadata_(RenderMetadata(deployment)),
@@ -61,7 +64,8 @@ class ChainedLog final : public Log {
     RETURN_IF_ERROR(poison_);
     RenderRecord(event, {.seq = seq_ + 1, .prev = prev_, .time_ms = time_ms}, metadata_, line_);
     const Status written = WriteLine();
-    if (written.ok() == failing_) ReportChange(written);
+    if (written.ok() != failure_.ok()) ReportChange(written);
+    failure_ = written;
     RETURN_IF_ERROR(written);
     ++seq_;
     // Under the lock one thread at a time: no other record may be chained before this one.
@@ -86,6 +90,18 @@ class ChainedLog final : public Log {
     return seq_;
   }
 
+  HeadRecord Head() const override {
+    base::MutexLock lock(mutex_);
+    return {seq_, prev_};
+  }
+
+  Status Health() const override {
+    base::MutexLock lock(mutex_);
+    return poison_.ok() ? failure_ : poison_;
+  }
+
+  const std::string& directory() const override { return directory_; }
+
  private:
   // Leaves either the whole line in the file, or what was there before; when even that cannot be
   // had, the next append tries again first.
@@ -106,9 +122,8 @@ class ChainedLog final : public Log {
                       fmt::format("the audit log took {} of {} bytes", *wrote, line_.size()));
   }
 
-  void ReportChange(const Status& written) REQUIRES(mutex_) {
-    failing_ = !written.ok();
-    if (failing_) {
+  static void ReportChange(const Status& written) {
+    if (!written.ok()) {
       base::LogError("audit cannot record: requests are denied until it can",
                      {{"error", base::Message(written)}});
     } else {
@@ -121,22 +136,20 @@ class ChainedLog final : public Log {
       std::uint64_t target = 0;
       {
         base::MutexLock lock(mutex_);
-        while (synced_ == seq_ && !stopping_) {
+        while (synced_ == seq_ && !stopping_ && poison_.ok()) {
           idle_ = true;
-          wake_.Wait(mutex_);
+          if (!wake_.WaitFor(mutex_, kLookEvery)) LookAtFile();
         }
         idle_ = false;
-        if (synced_ == seq_) return;
+        LookAtFile();
+        if (synced_ == seq_ || !poison_.ok()) return;
         target = seq_;
       }
       const Status synced = file_->Sync();
       base::MutexLock lock(mutex_);
       if (!synced.ok()) {
         // The kernel may have dropped the pages and will not report them again.
-        poison_ = base::Annotate(synced, "the audit log was not synced and is closed for good");
-        base::LogError("audit could not be synced: requests are denied until a restart",
-                       {{"error", base::Message(synced)}});
-        synced_more_.NotifyAll();
+        CloseForGood(base::Annotate(synced, "the audit log was not synced and is closed for good"));
         return;
       }
       synced_ = target;
@@ -146,6 +159,34 @@ class ChainedLog final : public Log {
     }
   }
 
+  // What was written can no longer be proved from a file that somebody else changed, and records
+  // chained onto it would only hide where.
+  void LookAtFile() REQUIRES(mutex_) {
+    if (!poison_.ok()) return;
+    Status standing = file_->CheckPlace();
+    if (standing.ok()) standing = CheckSize();
+    if (standing.ok()) return;
+    CloseForGood(base::Annotate(standing,
+                                "the audit log was changed underneath and is closed for "
+                                "good"));
+  }
+
+  Status CheckSize() REQUIRES(mutex_) {
+    ASSIGN_OR_RETURN(const std::uint64_t size, file_->Size());
+    // Bytes of a write that could not be cut back may still stand behind the last whole record.
+    if (size == size_ || (size > size_ && torn_)) return absl::OkStatus();
+    return MakeStatus(StatusCode::kDataLoss, fmt::format("{} holds {} bytes, {} were written",
+                                                         LogPath(directory_), size, size_));
+  }
+
+  void CloseForGood(Status why) REQUIRES(mutex_) {
+    poison_ = std::move(why);
+    base::LogError("audit cannot record: requests are denied until a restart",
+                   {{"error", base::Message(poison_)}});
+    synced_more_.NotifyAll();
+  }
+
+  const std::string directory_;
   const base::UniqueFd lock_;
   const std::unique_ptr<LogFile> file_;
   const base::Clock& clock_;
@@ -159,10 +200,10 @@ class ChainedLog final : public Log {
   std::uint64_t seq_ GUARDED_BY(mutex_);     // of the last record written
   std::uint64_t synced_ GUARDED_BY(mutex_);  // of the last record known to be on the disk
   std::string prev_ GUARDED_BY(mutex_);
-  Status poison_ GUARDED_BY(mutex_);
+  Status failure_ GUARDED_BY(mutex_);  // of the last write
+  Status poison_ GUARDED_BY(mutex_);   // why the log is closed for good
   int waiting_ GUARDED_BY(mutex_) = 0;
   bool torn_ GUARDED_BY(mutex_) = false;
-  bool failing_ GUARDED_BY(mutex_) = false;
   bool idle_ GUARDED_BY(mutex_) = false;
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::jthread syncer_;  // last: the rest is there before it starts
@@ -229,8 +270,8 @@ StatusOr<std::unique_ptr<Log>> OpenLogWith(const LogFileOpener& opener,
   RETURN_IF_ERROR(SyncDirectory(directory));
   ASSIGN_OR_RETURN(const Tail tail, ReadTail(*file, LogPath(directory)));
   ASSIGN_OR_RETURN(const std::string kept, SetTornAside(directory, tail, *file));
-  auto log =
-      std::make_unique<ChainedLog>(std::move(lock), std::move(file), tail, deployment, clock);
+  auto log = std::make_unique<ChainedLog>(std::move(lock), std::move(file), directory, tail,
+                                          deployment, clock);
   if (!kept.empty()) RETURN_IF_ERROR(RecordRecovery(tail, kept, *log));
   return std::unique_ptr<Log>(std::move(log));
 }

@@ -27,6 +27,19 @@ class PosixLogFile final : public LogFile {
     return static_cast<std::uint64_t>(info.st_size);
   }
 
+  Status CheckPlace() override {
+    struct stat open{};
+    struct stat placed{};
+    if (fstat(fd_.get(), &open) != 0) return ErrnoStatus(errno, path_);
+    const bool found = lstat(path_.c_str(), &placed) == 0;
+    if (!found && errno != ENOENT && errno != ENOTDIR) return ErrnoStatus(errno, path_);
+    if (found && placed.st_dev == open.st_dev && placed.st_ino == open.st_ino) {
+      return absl::OkStatus();
+    }
+    return MakeStatus(StatusCode::kDataLoss, fmt::format("{} was {} while it was written", path_,
+                                                         found ? "replaced" : "removed"));
+  }
+
   StatusOr<std::string> Read(std::uint64_t offset, std::size_t size) override {
     std::string bytes(size, '\0');
     std::size_t done = 0;

@@ -1,7 +1,8 @@
 // The file under the log, as a seam where tests make a disk fail.
 //
 // Errors:   kResourceExhausted disk full; kUnavailable anything else of the system's;
-//           kFailedPrecondition a file that is open to others or is not a file.
+//           kFailedPrecondition a file that is open to others or is not a file; kDataLoss another
+//           file, or none, stands at its path.
 // Threads:  Sync is safe beside the others; the others take turns.
 #pragma once
 
@@ -21,6 +22,8 @@ class LogFile {
  public:
   virtual ~LogFile() = default;
   virtual base::StatusOr<std::uint64_t> Size() = 0;
+  // Ok while this very file stands at its path.
+  virtual base::Status CheckPlace() = 0;
   // The `size` bytes from `offset`.
   virtual base::StatusOr<std::string> Read(std::uint64_t offset, std::size_t size) = 0;
   // One write at the end: how many bytes it took, which may be fewer.

@@ -228,6 +228,50 @@ TEST_F(AuditLog, IsClosedForGoodByAFailedSync) {
   ExpectIntact(3);
 }
 
+TEST_F(AuditLog, NamesTheRecordThatItsFileEndsIn) {
+  auto log = Open();
+  EXPECT_EQ(log->Head().seq, 0u);
+  for (std::uint64_t seq = 1; seq <= 3; ++seq) {
+    ASSERT_THAT(log->Append(Request()), IsOk());
+    EXPECT_EQ(log->Head().seq, seq);
+    EXPECT_EQ(log->Head().hash, Verify(directory_.path())->head);
+  }
+  const std::string head = log->Head().hash;
+  log.reset();
+  EXPECT_EQ(Open()->Head().hash, head);
+  EXPECT_EQ(Open()->directory(), directory_.path());
+}
+
+TEST_F(AuditLog, SaysInItsHealthWhyItCannotRecord) {
+  auto log = OpenFaulty();
+  EXPECT_THAT(log->Health(), IsOk());
+  disk_.Set({.write = base::ErrnoStatus(ENOSPC, "audit.jsonl")});
+  EXPECT_THAT(log->Append(Request()), StatusIs(StatusCode::kResourceExhausted));
+  EXPECT_THAT(log->Health(), StatusIs(StatusCode::kResourceExhausted));
+  disk_.Set({});
+  ASSERT_THAT(log->Append(Request()), IsOk());
+  EXPECT_THAT(log->Health(), IsOk());
+  disk_.Set({.sync = base::ErrnoStatus(EIO, "audit.jsonl")});
+  (void)log->Append(Request());
+  EXPECT_THAT(log->Sync(), StatusIs(StatusCode::kUnavailable));
+  disk_.Set({});
+  EXPECT_THAT(log->Health(), StatusSays(StatusCode::kUnavailable, "not synced"));
+}
+
+TEST_F(AuditLog, DoesNotTakeItsOwnTornBytesForAChangeUnderneath) {
+  auto log = OpenFaulty();
+  ASSERT_THAT(log->Append(Request()), IsOk());
+  disk_.Set({.write = base::ErrnoStatus(EIO, "audit.jsonl"),
+             .take_only = 50,
+             .truncate = base::ErrnoStatus(EIO, "audit.jsonl")});
+  EXPECT_THAT(log->Append(Request()), StatusIs(StatusCode::kUnavailable));
+  EXPECT_THAT(log->Sync(), IsOk());
+  disk_.Set({});
+  EXPECT_EQ(log->Append(Request()).value(), 2u);
+  EXPECT_THAT(log->Sync(), IsOk());
+  ExpectIntact(2);
+}
+
 TEST_F(AuditLog, SetsATornEndAsideAndRecordsThat) {
   Write(2);
   const std::string whole = directory_.Text();

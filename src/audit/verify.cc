@@ -88,7 +88,8 @@ class LineReader {
 
 }  // namespace
 
-StatusOr<Verdict> Verify(const std::string& directory, const std::string& expected_head) {
+StatusOr<Verdict> Verify(const std::string& directory, const std::string& expected_head,
+                         const std::vector<HeadRecord>& written) {
   StatusOr<LineReader> reader = LineReader::Open(LogPath(directory));
   if (reader.status().code() == StatusCode::kNotFound) {
     Verdict verdict;
@@ -98,6 +99,7 @@ StatusOr<Verdict> Verify(const std::string& directory, const std::string& expect
   }
   RETURN_IF_ERROR(reader.status());
   ChainWalk walk;
+  walk.Expect(written);
   while (true) {
     std::string_view line;
     ASSIGN_OR_RETURN(const Next next, reader->Read(line));

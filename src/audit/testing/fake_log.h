@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -28,8 +29,14 @@ class FakeLog final : public Log {
     base::MutexLock lock(mutex_);
     return events_.size();
   }
+  HeadRecord Head() const override { return {last_seq(), std::string(64, 'f')}; }
+  base::Status Health() const override {
+    base::MutexLock lock(mutex_);
+    return failure_;
+  }
+  const std::string& directory() const override { return directory_; }
 
-  // Append and Sync answer `failure` until it is set ok again.
+  // Append, Sync and Health answer `failure` until it is set ok again.
   void FailWith(base::Status failure) {
     base::MutexLock lock(mutex_);
     failure_ = std::move(failure);
@@ -40,6 +47,7 @@ class FakeLog final : public Log {
   }
 
  private:
+  const std::string directory_;
   mutable base::Mutex mutex_;
   base::Status failure_ GUARDED_BY(mutex_);
   std::vector<Event> events_ GUARDED_BY(mutex_);

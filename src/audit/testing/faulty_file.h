@@ -52,6 +52,7 @@ class FaultyFile final : public LogFile {
       : file_(std::move(file)), disk_(disk) {}
 
   base::StatusOr<std::uint64_t> Size() override { return file_->Size(); }
+  base::Status CheckPlace() override { return file_->CheckPlace(); }
   base::StatusOr<std::string> Read(std::uint64_t offset, std::size_t size) override {
     return file_->Read(offset, size);
   }

@@ -56,6 +56,7 @@ class Control {
 
  private:
   base::StatusOr<StartingPolicy> OpenPolicy(Refusal& refusal);
+  base::Status ClaimPlaces(const policy::Policy& policy);
   base::Status OpenState(const policy::Policy& policy);
   base::Status OpenEdge(const StartingPolicy& starting);
   base::Status OpenServices();
@@ -66,6 +67,7 @@ class Control {
   void Reload();
   base::Status Record(audit::Event event);
   void RecordOutcome(audit::Event event);
+  void RecordRefusedName(std::string_view name, std::uint64_t unreported);
   std::string ReadyLine(const ops::EdgeStatus& status) const;
 
   const ControlOptions options_;
@@ -94,7 +96,7 @@ class Control {
   std::unique_ptr<rpc::OperatorService> operator_;
   base::Worker store_worker_;
   std::unique_ptr<EnvoyServer> envoy_server_;
-  std::unique_ptr<::grpc::Server> operator_server_;
+  std::unique_ptr<OperatorServer> operator_server_;
   std::atomic<bool> serving_{false};
   std::atomic<bool> envoy_runs_{false};
   std::atomic<bool> draining_{false};
@@ -114,6 +116,18 @@ base::Status Control::Record(audit::Event event) {
   return seq.status();
 }
 
+// A handshake for a listed name that got no leaf: not in its canonical form, or too many new ones.
+void Control::RecordRefusedName(std::string_view name, std::uint64_t unreported) {
+  audit::Event event;
+  event.kind = audit::EventKind::kConnection;
+  event.phase = audit::Phase::kOutcome;
+  event.activity = "connection";
+  event.reason = authz::Code(authz::Reason::kDestinationNotAllowed);
+  event.host = name;
+  event.detail = fmt::format("no leaf; {} more since the record before", unreported);
+  (void)Record(event);
+}
+
 // Envoy does not know what was attached; the policy does.
 void Control::RecordOutcome(audit::Event event) {
   const auto snapshot = edge_->snapshot();
@@ -128,31 +142,36 @@ void Control::RecordOutcome(audit::Event event) {
   }
 }
 
+// Reads and looks for what may be wrong before anything is made.
 base::StatusOr<StartingPolicy> Control::OpenPolicy(Refusal& refusal) {
-  std::optional<StartingPolicy> starting;
-  std::string state_path = options_.state;
-  if (options_.config_named || (state_path.empty() && !options_.config.empty())) {
-    ASSIGN_OR_RETURN(starting, ReadPolicyFile(options_.config, refusal));
-    if (state_path.empty()) state_path = starting->policy->state_dir;
+  std::optional<StartingPolicy> from_file;
+  const std::string database = options_.state + "/exeat.db";
+  if (options_.config_named || options_.state.empty() || access(database.c_str(), F_OK) != 0) {
+    ASSIGN_OR_RETURN(from_file, ReadPolicyFile(options_.config, refusal));
   }
-  if (state_path.empty()) {
-    refusal.message = "exeat up: no policy; write one with `exeat init`, or name yours with -c";
-    return base::MakeStatus(base::StatusCode::kNotFound, refusal.message);
-  }
-  ASSIGN_OR_RETURN(state_, OpenStateDirectory(state_path));
+  ASSIGN_OR_RETURN(const std::string binary, guardian::FindEnvoy(options_.envoy));
+  ASSIGN_OR_RETURN(envoy_, guardian::CheckEnvoyBinary(binary));
+  ASSIGN_OR_RETURN(state_, OpenStateDirectory(options_.state.empty() ? from_file->policy->state_dir
+                                                                     : options_.state));
   ASSIGN_OR_RETURN(store_, store::OpenSqlite(state_.path + "/exeat.db"));
   if (!options_.config_named) {
     auto stored = StoredPolicy(*store_, refusal);
-    if (stored.ok()) return stored;
-    if (stored.status().code() != base::StatusCode::kNotFound) return stored.status();
-    if (!starting.has_value()) {
-      ASSIGN_OR_RETURN(starting, ReadPolicyFile(options_.config, refusal));
+    if (stored.ok()) WarnWhenFileDiffers(*stored, options_.config);
+    if (stored.status().code() != base::StatusCode::kNotFound) return stored;
+    if (!from_file.has_value()) {
+      ASSIGN_OR_RETURN(from_file, ReadPolicyFile(options_.config, refusal));
     }
   }
-  ASSIGN_OR_RETURN(starting->revision,
-                   store_->AppendPolicy(starting->source.text, starting->source.base_directory,
-                                        clock_.UnixNow()));
-  return *std::move(starting);
+  return *std::move(from_file);
+}
+
+base::Status Control::ClaimPlaces(const policy::Policy& policy) {
+  RETURN_IF_ERROR(
+      guardian::PrepareRunDirectory(state_.envoy_run, options_.envoy_uid, options_.envoy_uid));
+  admin_ = EnvoyAdmin(state_.AdminSocket());
+  ASSIGN_OR_RETURN(listeners_, ClaimListeners(policy.listeners, state_.run + "/listeners.json",
+                                              admin_.Listeners().ok()));
+  return absl::OkStatus();
 }
 
 base::Status Control::OpenState(const policy::Policy& policy) {
@@ -183,15 +202,12 @@ base::Status Control::OpenState(const policy::Policy& policy) {
 }
 
 base::Status Control::OpenEdge(const StartingPolicy& starting) {
-  ASSIGN_OR_RETURN(const std::string binary, guardian::FindEnvoy(options_.envoy));
-  ASSIGN_OR_RETURN(envoy_, guardian::CheckEnvoyBinary(binary));
-  RETURN_IF_ERROR(
-      guardian::PrepareRunDirectory(state_.envoy_run, options_.envoy_uid, options_.envoy_uid));
-  admin_ = EnvoyAdmin(state_.AdminSocket());
-  ASSIGN_OR_RETURN(listeners_,
-                   ClaimListeners(starting.policy->listeners, state_.run + "/listeners.json",
-                                  admin_.Listeners().ok()));
-  leaves_ = std::make_unique<LeafSource>(*issuer_, metrics_, clock_);
+  leaves_ = std::make_unique<LeafSource>(
+      *issuer_, metrics_,
+      [this](std::string_view name, std::uint64_t unreported) {
+        RecordRefusedName(name, unreported);
+      },
+      clock_);
   ASSIGN_OR_RETURN(edge_, RunningEdge::Make({.typing = *typing_,
                                              .keys = *keys_,
                                              .denylist = denylist_,
@@ -264,10 +280,17 @@ base::Status Control::StartEnvoy(const policy::Policy& policy) {
 }
 
 base::Status Control::Start(Refusal& refusal) {
-  ASSIGN_OR_RETURN(const StartingPolicy starting, OpenPolicy(refusal));
+  ASSIGN_OR_RETURN(StartingPolicy starting, OpenPolicy(refusal));
+  RETURN_IF_ERROR(ClaimPlaces(*starting.policy));
+  if (starting.revision == 0) {
+    ASSIGN_OR_RETURN(starting.revision,
+                     store_->AppendPolicy(starting.source.text, starting.source.base_directory,
+                                          clock_.UnixNow()));
+  }
   RETURN_IF_ERROR(OpenState(*starting.policy));
   RETURN_IF_ERROR(OpenEdge(starting));
   RETURN_IF_ERROR(OpenServices());
+  metrics_.SetPolicyRevision(starting.revision);
   serving_ = true;
   audit::Event event;
   event.kind = audit::EventKind::kOperatorAction;
@@ -322,7 +345,8 @@ void Control::WatchReadiness() {
   const bool transparent =
       !listeners_.transparent.has_value() ||
       (found->contains(envoy::kTransparentListener) && Answers(*listeners_.transparent));
-  if (!proxy || !transparent) return;
+  // Both lead to the inner listener, which a dial cannot show.
+  if (!proxy || !transparent || !found->contains(envoy::kBumpListener)) return;
   edge_->ListeningAt(*found, true);
   base::LogInfo("every listener answers");
   if (said_ready_) return;

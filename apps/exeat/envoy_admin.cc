@@ -54,11 +54,11 @@ base::StatusOr<std::map<std::string, std::string>> EnvoyAdmin::Listeners() const
   for (const auto& status : json.value("listener_statuses", nlohmann::json::array())) {
     const auto address = status.value(nlohmann::json::json_pointer("/local_address/socket_address"),
                                       nlohmann::json::object());
-    if (!address.contains("port_value")) continue;
+    std::string& shown = listeners[status.value("name", "")];
+    if (!address.contains("port_value")) continue;  // internal: it has a name only
     const std::string ip = address.value("address", "");
     const bool v6 = ip.find(':') != std::string::npos;
-    listeners[status.value("name", "")] =
-        fmt::format(fmt::runtime(v6 ? "[{}]:{}" : "{}:{}"), ip, address.value("port_value", 0));
+    shown = fmt::format(fmt::runtime(v6 ? "[{}]:{}" : "{}:{}"), ip, address.value("port_value", 0));
   }
   return listeners;
 }

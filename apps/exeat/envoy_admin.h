@@ -15,7 +15,7 @@ class EnvoyAdmin {
  public:
   explicit EnvoyAdmin(std::string socket_path) : socket_path_(std::move(socket_path)) {}
 
-  // Listener name -> "IP:PORT", of listeners that are active.
+  // Listener name -> "IP:PORT", of listeners that are active; empty for an internal one.
   base::StatusOr<std::map<std::string, std::string>> Listeners() const;
   // Stops accepting and asks connections to close when they can.
   base::Status DrainListeners() const;

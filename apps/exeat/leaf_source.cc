@@ -6,13 +6,37 @@
 #include "envoy/build.h"
 
 namespace exeat {
+namespace {
 
-LeafSource::LeafSource(issuer::Issuer& issuer, ops::Metrics& metrics, const base::Clock& clock)
+constexpr std::size_t kMaxNameBytes = 253;
+
+}  // namespace
+
+LeafSource::LeafSource(issuer::Issuer& issuer, ops::Metrics& metrics, Refused refused,
+                       const base::Clock& clock)
     : issuer_(issuer),
       metrics_(metrics),
       clock_(clock),
       book_(issuer::LeafBook::Options(), clock),
-      budget_(limits::NameBudget::Options(), clock) {}
+      budget_(limits::NameBudget::Options(), clock),
+      refused_(std::move(refused)),
+      refusals_(kMaxRefusalsPerMinute, clock.BootNow()) {}
+
+void LeafSource::ReportRefusal(const std::string& name, const base::Status& why) {
+  std::uint64_t unreported = 0;
+  {
+    base::MutexLock lock(refusals_mutex_);
+    if (!refusals_.Take(clock_.BootNow())) {
+      ++unreported_;
+      return;
+    }
+    unreported = std::exchange(unreported_, 0);
+  }
+  base::LogInfo("a leaf was refused", {{"name", name.substr(0, kMaxNameBytes)},
+                                       {"why", base::Message(why)},
+                                       {"unreported", std::to_string(unreported)}});
+  refused_(std::string_view(name).substr(0, kMaxNameBytes), unreported);
+}
 
 std::vector<std::string> LeafSource::Use(policy::PolicyPtr policy) {
   policy_.Set(policy);
@@ -45,13 +69,14 @@ base::StatusOr<std::shared_ptr<const issuer::Leaf>> LeafSource::Mint(const std::
 }
 
 rpc::VersionedPtr LeafSource::Find(const std::string& name) {
+  // Envoy also asks here for a credential that was taken away.
+  if (name.find(':') != std::string::npos) return nullptr;
   std::shared_ptr<const issuer::Leaf> leaf = book_.Find(name);
   if (leaf == nullptr) {
     auto minted = Mint(name);
     if (!minted.ok()) {
       book_.Forget(name);
-      base::LogInfo("a leaf was refused",
-                    {{"name", name.substr(0, 253)}, {"why", base::Message(minted.status())}});
+      ReportRefusal(name, minted.status());
       return nullptr;
     }
     leaf = *std::move(minted);

@@ -6,6 +6,8 @@
 // Source:    docs/walkthroughs/request.md, docs/adr/0010-delta-ads.md
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,15 +18,22 @@
 #include "issuer/issuer.h"
 #include "issuer/leaf_book.h"
 #include "limits/name_budget.h"
+#include "limits/token_bucket.h"
 #include "operator/metrics.h"
 #include "policy/policy.h"
 #include "rpc/delta_stream.h"
 
 namespace exeat {
 
+inline constexpr double kMaxRefusalsPerMinute = 120;
+
 class LeafSource {
  public:
-  LeafSource(issuer::Issuer& issuer, ops::Metrics& metrics, const base::Clock& clock);
+  // `refused` is called with a name that got no leaf, `kMaxRefusalsPerMinute` times a minute at
+  // most, and how many were refused unreported since the call before: anybody can bring these.
+  using Refused = std::function<void(std::string_view name, std::uint64_t unreported)>;
+  LeafSource(issuer::Issuer& issuer, ops::Metrics& metrics, Refused refused,
+             const base::Clock& clock);
 
   // From now on these names may be minted. Returns the names whose leaf Envoy must give back.
   std::vector<std::string> Use(policy::PolicyPtr policy);
@@ -39,6 +48,7 @@ class LeafSource {
 
  private:
   base::StatusOr<std::shared_ptr<const issuer::Leaf>> Mint(const std::string& name);
+  void ReportRefusal(const std::string& name, const base::Status& why);
 
   issuer::Issuer& issuer_;
   ops::Metrics& metrics_;
@@ -46,6 +56,10 @@ class LeafSource {
   base::Published<policy::PolicyPtr> policy_;
   issuer::LeafBook book_;
   limits::NameBudget budget_;
+  const Refused refused_;
+  base::Mutex refusals_mutex_;
+  limits::TokenBucket refusals_ GUARDED_BY(refusals_mutex_);
+  std::uint64_t unreported_ GUARDED_BY(refusals_mutex_) = 0;
 };
 
 }  // namespace exeat

@@ -40,6 +40,19 @@ RawAddress ToRaw(const policy::SocketAddress& address) {
   return raw;
 }
 
+const char* RemedyFor(int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return "stop what holds it, or choose another port";
+    case EACCES:
+      return "this user may not listen below port 1024: choose a higher port";
+    case EADDRNOTAVAIL:
+      return "this machine has no such address: choose one of its own";
+    default:
+      return "choose another address or port";
+  }
+}
+
 // Binds for a moment; the port that was bound, or why not.
 base::StatusOr<std::uint16_t> TryBind(const policy::SocketAddress& address) {
   RawAddress raw = ToRaw(address);
@@ -48,7 +61,10 @@ base::StatusOr<std::uint16_t> TryBind(const policy::SocketAddress& address) {
   if (!fd.valid()) return base::ErrnoStatus(errno, "socket");
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   if (bind(fd.get(), raw.get(), raw.length) != 0 || listen(fd.get(), 1) != 0) {
-    return base::ErrnoStatus(errno, address.ToString());
+    const int error = errno;
+    const base::Status status = base::ErrnoStatus(error, address.ToString());
+    return base::MakeStatus(status.code(),
+                            fmt::format("{}; {}", base::Message(status), RemedyFor(error)));
   }
   if (getsockname(fd.get(), raw.get(), &raw.length) != 0) {
     return base::ErrnoStatus(errno, address.ToString());
@@ -67,11 +83,8 @@ base::StatusOr<policy::SocketAddress> Claim(const char* key, policy::SocketAddre
   auto port = TryBind(address);
   if (!port.ok() && wanted.port == 0) port = TryBind(wanted);
   if (!port.ok()) {
-    return base::MakeStatus(
-        base::StatusCode::kFailedPrecondition,
-        fmt::format("listeners.{}: {}; stop what holds it, or choose another address or port in "
-                    "the policy",
-                    key, base::Message(port.status())));
+    return base::MakeStatus(base::StatusCode::kFailedPrecondition,
+                            fmt::format("listeners.{}: {}", key, base::Message(port.status())));
   }
   address.port = *port;
   return address;

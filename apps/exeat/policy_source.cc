@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "fmt/format.h"
 #include "policy/load.h"
 
@@ -22,11 +23,11 @@ base::StatusOr<StartingPolicy> Check(ops::PolicySource source, Refusal& refusal)
   if (!mistakes.empty()) {
     std::string text;
     for (const policy::Mistake& mistake : mistakes) text += mistake.ToString() + "\n";
-    const bool only_later = std::all_of(mistakes.begin(), mistakes.end(), [](const auto& mistake) {
+    const bool has_later = std::any_of(mistakes.begin(), mistakes.end(), [](const auto& mistake) {
       return mistake.not_supported_yet;
     });
     return Refuse(text + "exeat up: nothing was started; correct the policy and start again",
-                  only_later ? 2 : 1, refusal);
+                  has_later ? 2 : 1, refusal);
   }
   policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
   StartingPolicy starting;
@@ -38,6 +39,10 @@ base::StatusOr<StartingPolicy> Check(ops::PolicySource source, Refusal& refusal)
 }  // namespace
 
 base::StatusOr<StartingPolicy> ReadPolicyFile(const std::string& path, Refusal& refusal) {
+  if (path.empty()) {
+    return Refuse("exeat up: no policy; write one with `exeat init`, or name yours with -c", 1,
+                  refusal);
+  }
   auto text = base::ReadFile(path);
   if (!text.ok()) {
     return Refuse(fmt::format("exeat up: {}; write one with `exeat init`, or name yours with -c",
@@ -61,6 +66,16 @@ base::StatusOr<StartingPolicy> StoredPolicy(store::Store& store, Refusal& refusa
             refusal));
   starting.revision = stored->revision;
   return starting;
+}
+
+void WarnWhenFileDiffers(const StartingPolicy& stored, const std::string& path) {
+  if (path.empty()) return;
+  const auto text = base::ReadFile(path);
+  if (text.ok() && *text == stored.source.text) return;
+  base::LogWarn(
+      "starting from the policy that was applied last; the file is another one: "
+      "`exeat policy apply` it, or start with -c",
+      {{"revision", std::to_string(stored.revision)}, {"file", path}});
 }
 
 }  // namespace exeat

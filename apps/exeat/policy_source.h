@@ -1,8 +1,8 @@
 // Which policy an edge starts with: the file that -c names, the revision applied last, or the
 // ./exeat.yaml that the command line found.
 //
-// Errors:  every mistake, one a line, ready for standard error; `exit_code` 2 when all of them are
-//          "not supported yet".
+// Errors:  every mistake, one a line, ready for standard error; `exit_code` 2 when one of them
+//          is "not supported yet".
 #pragma once
 
 #include <cstdint>
@@ -31,5 +31,8 @@ base::StatusOr<StartingPolicy> ReadPolicyFile(const std::string& path, Refusal& 
 
 // The policy that was applied last. kNotFound when none ever was.
 base::StatusOr<StartingPolicy> StoredPolicy(store::Store& store, Refusal& refusal);
+
+// Says so when a policy file was found that is not what the edge starts from.
+void WarnWhenFileDiffers(const StartingPolicy& stored, const std::string& path);
 
 }  // namespace exeat

@@ -6,12 +6,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "guardian/confine.h"
 #include "guardian/socket_path.h"
 
 namespace exeat {
 namespace {
+
+constexpr std::chrono::milliseconds kOperatorPoll{50};
 
 base::StatusOr<std::unique_ptr<::grpc::Server>> Serve(::grpc::ServerBuilder& builder,
                                                       const std::string& socket) {
@@ -56,13 +59,43 @@ base::StatusOr<std::unique_ptr<EnvoyServer>> ServeEnvoy(const std::string& socke
   return served;
 }
 
-base::StatusOr<std::unique_ptr<::grpc::Server>> ServeOperator(const std::string& socket,
+OperatorServer::~OperatorServer() { Shutdown(std::chrono::system_clock::now()); }
+
+// Nothing ever arrives on the queue: it is there so that gRPC's threads leave the polling to it. In
+// truth Envoy's server does that, for all sockets of the process; this is the stand-in.
+void OperatorServer::Poll(const std::stop_token& stop) {
+  void* tag = nullptr;
+  bool ok = false;
+  while (!stop.stop_requested()) {
+    std::this_thread::sleep_for(kOperatorPoll);
+    (void)queue_->AsyncNext(&tag, &ok, std::chrono::system_clock::time_point());
+  }
+}
+
+void OperatorServer::Shutdown(std::chrono::system_clock::time_point deadline) {
+  if (server_ != nullptr) server_->Shutdown(deadline);
+  if (poller_.joinable()) {
+    poller_.request_stop();
+    poller_.join();
+  }
+  if (queue_ == nullptr || std::exchange(ended_, true)) return;
+  queue_->Shutdown();
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_->Next(&tag, &ok)) {
+  }
+}
+
+base::StatusOr<std::unique_ptr<OperatorServer>> ServeOperator(const std::string& socket,
                                                               rpc::OperatorService& service) {
+  auto served = std::make_unique<OperatorServer>();
   ::grpc::ServerBuilder builder;
   builder.RegisterService(&service);
-  ASSIGN_OR_RETURN(auto server, Serve(builder, socket));
+  served->queue_ = builder.AddCompletionQueue();
+  ASSIGN_OR_RETURN(served->server_, Serve(builder, socket));
+  served->poller_ = std::jthread([&it = *served](const std::stop_token& stop) { it.Poll(stop); });
   if (chmod(socket.c_str(), 0600) != 0) return base::ErrnoStatus(errno, socket);
-  return server;
+  return served;
 }
 
 }  // namespace exeat

@@ -1,6 +1,5 @@
 #include "limits/name_budget.h"
 
-#include <algorithm>
 #include <chrono>
 
 namespace exeat::limits {
@@ -12,22 +11,12 @@ constexpr std::size_t kMaxAnnounced = 65536;
 }  // namespace
 
 NameBudget::NameBudget(Options options, const base::Clock& clock)
-    : options_(options), clock_(clock), common_{options.unannounced_per_minute, clock.BootNow()} {}
-
-bool NameBudget::Take(Bucket& bucket, double per_minute, base::BootTime now) {
-  const double minutes =
-      std::chrono::duration<double, std::ratio<60>>(now - bucket.refilled).count();
-  bucket.names = std::min(per_minute, bucket.names + minutes * per_minute);
-  bucket.refilled = now;
-  if (bucket.names < 1) return false;
-  bucket.names -= 1;
-  return true;
-}
+    : options_(options), clock_(clock), common_(options.unannounced_per_minute, clock.BootNow()) {}
 
 // A bucket untouched for a minute is full again, so forgetting it loses nothing.
 void NameBudget::ForgetOld(base::BootTime now) {
   std::erase_if(sessions_,
-                [now](const auto& entry) { return now - entry.second.refilled > kWindow; });
+                [now](const auto& entry) { return now - entry.second.last_asked() > kWindow; });
   std::erase_if(announced_, [now](const auto& entry) { return now - entry.second > kWindow; });
 }
 
@@ -40,11 +29,11 @@ bool NameBudget::AdmitAtConnect(std::string_view sid, std::string_view name) {
   auto found = sessions_.find(sid);
   if (found == sessions_.end()) {
     if (sessions_.size() >= options_.max_sessions) {
-      return Take(common_, options_.unannounced_per_minute, now);
+      return common_.Take(now);
     }
-    found = sessions_.emplace(sid, Bucket{options_.per_session_per_minute, now}).first;
+    found = sessions_.emplace(sid, TokenBucket(options_.per_session_per_minute, now)).first;
   }
-  if (!Take(found->second, options_.per_session_per_minute, now)) return false;
+  if (!found->second.Take(now)) return false;
   if (announced_.size() < kMaxAnnounced) announced_.insert_or_assign(std::string(name), now);
   return true;
 }
@@ -58,7 +47,7 @@ bool NameBudget::AdmitMint(std::string_view name) {
     announced_.erase(found);
     if (fresh) return true;
   }
-  return Take(common_, options_.unannounced_per_minute, now);
+  return common_.Take(now);
 }
 
 }  // namespace exeat::limits

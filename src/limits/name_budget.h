@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "limits/token_bucket.h"
 
 namespace exeat::limits {
 
@@ -35,19 +36,14 @@ class NameBudget {
   bool AdmitMint(std::string_view name);
 
  private:
-  struct Bucket {
-    double names = 0;
-    base::BootTime refilled{};
-  };
-  static bool Take(Bucket& bucket, double per_minute, base::BootTime now);
   void ForgetOld(base::BootTime now) REQUIRES(mutex_);
 
   const Options options_;
   const base::Clock& clock_;
   base::Mutex mutex_;
-  std::map<std::string, Bucket, std::less<>> sessions_ GUARDED_BY(mutex_);
+  std::map<std::string, TokenBucket, std::less<>> sessions_ GUARDED_BY(mutex_);
   std::map<std::string, base::BootTime, std::less<>> announced_ GUARDED_BY(mutex_);
-  Bucket common_ GUARDED_BY(mutex_);
+  TokenBucket common_ GUARDED_BY(mutex_);
 };
 
 }  // namespace exeat::limits

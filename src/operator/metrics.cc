@@ -70,6 +70,9 @@ Metrics::Metrics() : registry_(std::make_unique<prometheus::Registry>()) {
   recorded_ = AddCounter(*registry_, "exeat_audit_records_total", "Audit records written.");
   not_recorded_ = AddCounter(*registry_, "exeat_audit_failures_total",
                              "Audit records that could not be written.");
+  audit_up_ = AddGauge(*registry_, "exeat_audit_up", "1 while audit records can be written.");
+  audit_tampered_ = AddGauge(*registry_, "exeat_audit_tampered",
+                             "1 once the audit log's file was changed underneath.");
 }
 
 Metrics::~Metrics() = default;
@@ -96,6 +99,10 @@ void Metrics::SetPolicyRevision(std::uint64_t revision) {
 void Metrics::Nacked() { nacks_->Increment(); }
 void Metrics::Recorded() { recorded_->Increment(); }
 void Metrics::NotRecorded() { not_recorded_->Increment(); }
+void Metrics::SetAudit(const base::Status& health) {
+  audit_up_->Set(health.ok() ? 1 : 0);
+  audit_tampered_->Set(health.code() == base::StatusCode::kDataLoss ? 1 : 0);
+}
 
 std::string Metrics::Text() const {
   return prometheus::TextSerializer().Serialize(registry_->Collect());

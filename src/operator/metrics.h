@@ -17,6 +17,7 @@
 
 #include "authz/decision.h"
 #include "authz/reason.h"
+#include "base/status.h"
 
 namespace prometheus {
 class Counter;
@@ -46,8 +47,9 @@ class Metrics {
   void SetDenylistEntries(std::size_t entries);
   void SetPolicyRevision(std::uint64_t revision);
   void Nacked();
-  void Recorded();     // an audit record was written
-  void NotRecorded();  // one could not be: something was refused for it
+  void Recorded();                            // an audit record was written
+  void NotRecorded();                         // one could not be: something was refused for it
+  void SetAudit(const base::Status& health);  // as audit::Log::Health
 
   std::string Text() const;
 
@@ -70,6 +72,8 @@ class Metrics {
   prometheus::Counter* nacks_ = nullptr;
   prometheus::Counter* recorded_ = nullptr;
   prometheus::Counter* not_recorded_ = nullptr;
+  prometheus::Gauge* audit_up_ = nullptr;
+  prometheus::Gauge* audit_tampered_ = nullptr;
 };
 
 }  // namespace exeat::ops

@@ -54,5 +54,17 @@ TEST(Metrics, ShowTheStateOfTheEdge) {
   EXPECT_THAT(text, HasSubstr("exeat_xds_nacks_total 1"));
 }
 
+TEST(Metrics, ShowWhetherTheAuditRecordsAndWhetherItsFileWasChanged) {
+  Metrics metrics;
+  metrics.SetAudit(absl::OkStatus());
+  EXPECT_THAT(metrics.Text(), HasSubstr("exeat_audit_up 1"));
+  metrics.SetAudit(base::MakeStatus(base::StatusCode::kUnavailable, "not synced"));
+  EXPECT_THAT(metrics.Text(), HasSubstr("exeat_audit_up 0"));
+  EXPECT_THAT(metrics.Text(), HasSubstr("exeat_audit_tampered 0"));
+  metrics.SetAudit(base::MakeStatus(base::StatusCode::kDataLoss, "replaced"));
+  EXPECT_THAT(metrics.Text(), HasSubstr("exeat_audit_up 0"));
+  EXPECT_THAT(metrics.Text(), HasSubstr("exeat_audit_tampered 1"));
+}
+
 }  // namespace
 }  // namespace exeat::ops

@@ -107,7 +107,6 @@ void Fill(const policy::Policy& policy, ops::v1::EdgeStatus& out) {
   out.set_deployment(policy.deployment);
   out.set_posture(PostureName(policy.posture));
   out.set_state_dir(policy.state_dir);
-  out.set_audit_dir(policy.audit_dir);
   for (const policy::Destination& destination : policy.destinations) {
     Fill(destination, *out.add_destinations());
   }
@@ -294,7 +293,12 @@ void OperatorService::Stop() {
     reply->set_live_sessions(parts_.sessions.live_sessions());
     reply->set_denylist_size(parts_.denylist.Read().size());
     reply->set_unix_now(parts_.clock.UnixNow());
-    reply->set_audit_seq(parts_.audit.last_seq());
+    const audit::HeadRecord head = parts_.audit.Head();
+    reply->set_audit_dir(parts_.audit.directory());
+    reply->set_audit_seq(head.seq);
+    reply->set_audit_head(head.hash);
+    const base::Status health = parts_.audit.Health();
+    if (!health.ok()) reply->set_audit_problem(base::Message(health));
     reply->set_ca_pem(parts_.edge.CaCertificate());
     return absl::OkStatus();
   });
@@ -304,6 +308,7 @@ void OperatorService::Stop() {
                                            const ops::v1::GetMetricsRequest*,
                                            ops::v1::GetMetricsReply* reply) {
   return Guarded(*context, [&]() -> base::Status {
+    parts_.metrics.SetAudit(parts_.audit.Health());
     reply->set_text(parts_.metrics.Text());
     return absl::OkStatus();
   });
@@ -322,23 +327,14 @@ void OperatorService::Stop() {
   });
 }
 
-base::StatusOr<std::string> OperatorService::AuditDirectory() const {
-  const authz::Snapshot snapshot = parts_.edge.Current();
-  if (snapshot.policy == nullptr) {
-    return MakeStatus(StatusCode::kUnavailable, "no policy is in force yet; try again");
-  }
-  return snapshot.policy->audit_dir;
-}
-
 base::Status OperatorService::Follow(::grpc::ServerContext& context, std::uint64_t from_seq,
                                      bool follow,
                                      ::grpc::ServerWriter<ops::v1::AuditLine>& writer) {
-  ASSIGN_OR_RETURN(const std::string directory, AuditDirectory());
   std::uint64_t next = std::max<std::uint64_t>(from_seq, 1);
   while (true) {
     bool reachable = true;
     if (parts_.audit.last_seq() >= next) {
-      RETURN_IF_ERROR(audit::Export(directory, next, [&](std::string_view line) {
+      RETURN_IF_ERROR(audit::Export(parts_.audit.directory(), next, [&](std::string_view line) {
         ops::v1::AuditLine out;
         out.set_line(std::string(line));
         reachable = reachable && writer.Write(out);

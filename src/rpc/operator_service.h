@@ -75,7 +75,6 @@ class OperatorService final : public ops::v1::Operator::Service {
   ::grpc::Status Guarded(const ::grpc::ServerContext& context, Body body) const;
   base::Status Follow(::grpc::ServerContext& context, std::uint64_t from_seq, bool follow,
                       ::grpc::ServerWriter<ops::v1::AuditLine>& writer);
-  base::StatusOr<std::string> AuditDirectory() const;
 
   const Parts parts_;
   base::Mutex mutex_;

@@ -5,6 +5,7 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
+#include <filesystem>
 #include <thread>
 
 #include "base/testing/fake_clock.h"
@@ -159,6 +160,26 @@ TEST_F(Service, TellsDoctorWhereToWalk) {
   EXPECT_EQ(status.destinations(0).path(), "/v1");
   EXPECT_EQ(status.destinations(0).port(), 8443U);
   EXPECT_EQ(status.policy_revision(), 1U);
+}
+
+TEST_F(Service, NamesTheLastAuditRecordAndWhyThereCanBeNoMore) {
+  ops::v1::EdgeStatus status;
+  for (std::uint64_t seq = 1; seq <= 2; ++seq) {
+    ASSERT_THAT(log_->Append({}), base::IsOk());
+    ASSERT_THAT(FromGrpc(Call(&Operator::Stub::GetStatus, {}, &status)), base::IsOk());
+    EXPECT_EQ(status.audit_seq(), seq);
+    EXPECT_EQ(status.audit_head(), log_->Head().hash);
+    EXPECT_EQ(status.audit_dir(), directory_.path() + "/audit");
+    EXPECT_EQ(status.audit_problem(), "");
+  }
+  std::filesystem::resize_file(directory_.path() + "/audit/audit.jsonl", 10);
+  (void)log_->Append({});
+  EXPECT_THAT(log_->Sync(), base::StatusIs(base::StatusCode::kDataLoss));
+  ASSERT_THAT(FromGrpc(Call(&Operator::Stub::GetStatus, {}, &status)), base::IsOk());
+  EXPECT_THAT(status.audit_problem(), ::testing::HasSubstr("audit.jsonl"));
+  ops::v1::GetMetricsReply metrics;
+  ASSERT_THAT(FromGrpc(Call(&Operator::Stub::GetMetrics, {}, &metrics)), base::IsOk());
+  EXPECT_THAT(metrics.text(), ::testing::HasSubstr("exeat_audit_tampered 1"));
 }
 
 TEST_F(Service, ExplainsForASession) {

@@ -17,6 +17,7 @@ namespace {
 struct Options {
   std::string directory;
   std::string head;
+  std::uint64_t head_seq = 0;  // 0: the last
   std::uint64_t from_seq = 1;
   std::uint64_t lines = 10;
   bool follow = false;
@@ -32,6 +33,43 @@ base::StatusOr<std::string> Directory(const Context& context, const Options& opt
     return status.audit_dir();
   }
   return state + "/audit";
+}
+
+// A log to verify and what is known of it.
+struct Claim {
+  std::string directory;
+  std::string head;                        // the last record's; empty: not known
+  std::vector<audit::HeadRecord> written;  // these and perhaps more
+  std::uint64_t edge_seq = 0;              // the running edge's last record; 0: none was asked
+};
+
+// A running edge is asked before its file is read, so that the file can only hold more than that.
+// One that runs but does not answer is an error: a file alone cannot show what is missing.
+base::StatusOr<Claim> FindClaim(const Context& context, const Options& options) {
+  Claim claim;
+  if (options.head_seq == 0) claim.head = options.head;
+  if (options.head_seq != 0) claim.written.push_back({options.head_seq, options.head});
+  claim.directory = options.directory;
+  if (!claim.directory.empty()) return claim;
+  ASSIGN_OR_RETURN(const std::string state, FindState(context.state, {}));
+  claim.directory = state + "/audit";
+  base::StatusOr<EdgeClient> edge = EdgeClient::ConnectState(state);
+  if (edge.status().code() == base::StatusCode::kNotFound) return claim;
+  ops::v1::EdgeStatus status;
+  base::Status asked = edge.status();
+  if (asked.ok()) asked = edge->Call(&Stub::GetStatus, {}, &status);
+  if (asked.ok() && status.audit_seq() != 0 && status.audit_head().empty()) {
+    asked = base::MakeStatus(base::StatusCode::kFailedPrecondition,
+                             "it is older than this exeat; restart it");
+  }
+  RETURN_IF_ERROR(base::Annotate(asked,
+                                 "the running edge does not say what it has written (the file "
+                                 "alone: exeat audit verify --dir " +
+                                     claim.directory + ")"));
+  if (!status.audit_dir().empty()) claim.directory = status.audit_dir();
+  claim.edge_seq = status.audit_seq();
+  if (claim.edge_seq != 0) claim.written.push_back({claim.edge_seq, status.audit_head()});
+  return claim;
 }
 
 std::string Member(const nlohmann::json& object, const char* name) {
@@ -89,10 +127,20 @@ int Tail(Context& context, const Options& options) {
   return ended.ok() ? kDone : Fail(context, ended);
 }
 
+std::string WhatWasCompared(const Claim& claim) {
+  if (claim.edge_seq != 0) {
+    return fmt::format("the running edge has written {} records", claim.edge_seq);
+  }
+  return claim.head.empty() && claim.written.empty()
+             ? "no edge was asked: only a head that was kept elsewhere shows a loss at the end"
+             : "no edge was asked";
+}
+
 int Verify(Context& context, const Options& options) {
-  const base::StatusOr<std::string> directory = Directory(context, options);
-  if (!directory.ok()) return Fail(context, directory.status());
-  const base::StatusOr<audit::Verdict> verdict = audit::Verify(*directory, options.head);
+  const base::StatusOr<Claim> claim = FindClaim(context, options);
+  if (!claim.ok()) return Fail(context, claim.status());
+  const base::StatusOr<audit::Verdict> verdict =
+      audit::Verify(claim->directory, claim->head, claim->written);
   if (!verdict.ok()) return Fail(context, verdict.status());
   if (context.json) {
     context.out << JsonLine({{"intact", verdict->intact},
@@ -100,13 +148,15 @@ int Verify(Context& context, const Options& options) {
                              {"first_bad_line", verdict->first_bad_line},
                              {"problem", verdict->problem},
                              {"head", verdict->head},
-                             {"directory", *directory}});
+                             {"edge_seq", claim->edge_seq},
+                             {"directory", claim->directory}});
   } else if (verdict->intact) {
     context.out << "intact: " << verdict->records << " records, head " << verdict->head << "\n";
   } else {
     context.out << "broken at line " << verdict->first_bad_line << ": " << verdict->problem << "\n"
-                << verdict->records << " records before it are intact\n";
+                << verdict->records << " records before it form a whole chain\n";
   }
+  if (!context.json) context.out << WhatWasCompared(*claim) << "\n";
   return verdict->intact ? kDone : kFailed;
 }
 
@@ -145,12 +195,22 @@ void AddAudit(CLI::App& root, Context& context) {
   const auto verify = std::make_shared<Options>();
   CLI::App& verify_command = AddCommand(
       group, context,
-      {"verify", "Find the first changed, missing or reordered record; needs no running edge",
-       "exeat audit verify --dir ./state/audit"},
+      {"verify",
+       "Find the first changed, missing or reordered record. A running edge is asked for its last "
+       "record, which the log must hold; without one the file is read alone",
+       "exeat audit verify\nexeat audit verify --dir ./copy --seq 812 --head 5f0c..."},
       [&context, verify] { return Verify(context, *verify); });
   AddDirectory(verify_command, *verify);
-  verify_command.add_option("--head", verify->head, "The head it must end in: shows a lost tail")
-      ->type_name("HEX");
+  CLI::Option* head =
+      verify_command
+          .add_option("--head", verify->head, "The head it must end in: shows a lost tail")
+          ->type_name("HEX");
+  verify_command
+      .add_option("--seq", verify->head_seq,
+                  "The record that --head is of; later ones may follow (else the last)")
+      ->type_name("SEQ")
+      ->check(CLI::PositiveNumber)
+      ->needs(head);
 
   const auto all = std::make_shared<Options>();
   CLI::App& export_command = AddCommand(group, context,

@@ -1,10 +1,13 @@
 // The commands against an edge that remembers what it was asked.
 #include <fstream>
 
+#include "audit/log.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/testing/status_matchers.h"
 #include "cli/testing/fake_operator.h"
 #include "cli/testing/run_cli.h"
+#include "fmt/format.h"
 #include "nlohmann/json.hpp"
 
 namespace exeat::cli {
@@ -167,6 +170,109 @@ TEST_F(Commands, DoctorNamesProcessesAndWhatIsWrong) {
                                   [](const nlohmann::json& c) { return c["name"] == "ready"; });
   ASSERT_NE(ready, json["checks"].end());
   EXPECT_EQ((*ready)["ok"], false);
+}
+
+TEST_F(Commands, DoctorSaysWhyTheAuditCannotRecord) {
+  EXPECT_THAT(Run({"doctor"}).out, Not(HasSubstr("cannot record")));
+  edge_.status.set_audit_problem("audit.jsonl was replaced");
+  const Ran ran = Run({"doctor"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.out, HasSubstr("cannot record: audit.jsonl was replaced"));
+}
+
+// A log of three records beside an edge that has written as many.
+class VerifyOfARunningEdge : public Commands {
+ protected:
+  void SetUp() override {
+    const std::string directory = edge_.state() + "/audit";
+    auto log = audit::Log::Open(directory, "acme", base::SystemClock());
+    ASSERT_THAT(log, base::IsOk());
+    for (int i = 0; i < 3; ++i) ASSERT_THAT((*log)->Append({}), base::IsOk());
+    Says((*log)->Head());
+    edge_.status.set_audit_dir(directory);
+    path_ = directory + "/audit.jsonl";
+    text_ = *base::ReadFile(path_);
+  }
+  void Says(const audit::HeadRecord& head) {
+    edge_.status.set_audit_seq(head.seq);
+    edge_.status.set_audit_head(head.hash);
+  }
+  void Put(const std::string& text) {
+    ASSERT_THAT(base::WriteFileAtomically(path_, text, 0600), base::IsOk());
+  }
+  // Of the first `lines` records.
+  std::string Prefix(int lines) const {
+    std::size_t end = 0;
+    for (int i = 0; i < lines; ++i) end = text_.find('\n', end) + 1;
+    return text_.substr(0, end);
+  }
+
+  std::string path_;
+  std::string text_;
+};
+
+TEST_F(VerifyOfARunningEdge, IsIntactWhenTheFileHoldsItsLastRecord) {
+  const Ran ran = Run({"audit", "verify"});
+  EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("intact: 3 records, head " + edge_.status.audit_head()));
+  EXPECT_THAT(ran.out, HasSubstr("the running edge has written 3"));
+}
+
+TEST_F(VerifyOfARunningEdge, IsIntactWhenItHasGoneOnWriting) {
+  const std::string directory = edge_.status.audit_dir();
+  auto log = audit::Log::Open(directory, "acme", base::SystemClock());
+  ASSERT_THAT(log, base::IsOk());
+  ASSERT_THAT((*log)->Append({}), base::IsOk());
+  EXPECT_EQ(Run({"audit", "verify"}).code, 0);
+}
+
+TEST_F(VerifyOfARunningEdge, FindsThatTheFileEndsEarlier) {
+  for (const int kept : {0, 1, 2}) {
+    Put(Prefix(kept));
+    const Ran ran = Run({"audit", "verify", "--json"});
+    EXPECT_EQ(ran.code, 1) << kept;
+    const nlohmann::json json = nlohmann::json::parse(ran.out);
+    EXPECT_EQ(json["intact"], false);
+    EXPECT_EQ(json["records"], kept);
+    EXPECT_EQ(json["edge_seq"], 3);
+    EXPECT_THAT(json["problem"].get<std::string>(),
+                HasSubstr(fmt::format("ends at record {}, but record 3 was written", kept)));
+  }
+  const Ran ran = Run({"audit", "verify"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.out, HasSubstr("the running edge has written 3"));
+}
+
+TEST_F(VerifyOfARunningEdge, FindsThatItsLastRecordIsAnother) {
+  Says({3, std::string(64, 'a')});
+  const Ran ran = Run({"audit", "verify"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.out, HasSubstr("record 3 differs"));
+}
+
+TEST_F(VerifyOfARunningEdge, FailsWhenItDoesNotSay) {
+  edge_.status.clear_audit_head();
+  EXPECT_EQ(Run({"audit", "verify"}).code, 1);
+  edge_.failure = {::grpc::StatusCode::UNAVAILABLE, "busy"};
+  const Ran ran = Run({"audit", "verify"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.out, IsEmpty());
+  EXPECT_THAT(ran.err, HasSubstr("does not say"));
+}
+
+TEST_F(VerifyOfARunningEdge, IsNotAskedOfACopy) {
+  Put(Prefix(2));
+  const std::string directory = edge_.status.audit_dir();
+  const Ran ran = Run({"audit", "verify", "--dir", directory});
+  EXPECT_EQ(ran.code, 0) << ran.out;
+  EXPECT_THAT(ran.out, HasSubstr("no edge was asked"));
+  EXPECT_EQ(Run({"audit", "verify", "--dir", directory, "--seq", "3", "--head",
+                 edge_.status.audit_head()})
+                .code,
+            1);
+  EXPECT_EQ(Run({"audit", "verify", "--dir", directory, "--seq", "3"}).code, 2);
+  Put(text_);
+  EXPECT_EQ(Run({"audit", "verify", "--seq", "3", "--head", edge_.status.audit_head()}).code, 0);
 }
 
 TEST_F(Commands, ErrorsAreOneJsonObjectWhenAskedFor) {

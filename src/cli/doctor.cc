@@ -117,6 +117,13 @@ void CheckEdge(const ops::v1::EdgeStatus& edge, std::vector<Finding>& findings) 
        edge.last_nack().empty() ? fmt::format("revision {}, Envoy took it", edge.policy_revision())
                                 : edge.last_nack(),
        edge.last_nack().empty() ? "" : "Envoy refused this; apply a policy without it"});
+  const bool recording = edge.audit_problem().empty();
+  findings.push_back({"audit", recording,
+                      recording ? fmt::format("records, {} so far", edge.audit_seq())
+                                : "cannot record: " + edge.audit_problem(),
+                      recording ? ""
+                                : "all is denied; look with: exeat audit verify, mend the disk, "
+                                  "and restart the edge if it stays so"});
   for (const std::string& name : edge.unavailable_credentials()) {
     findings.push_back({"credential " + name, false, "cannot be attached",
                         "its file is missing, blank or open to others"});

@@ -70,7 +70,13 @@ base::StatusOr<EdgeClient> EdgeClient::ConnectState(const std::string& state) {
   RETURN_IF_ERROR(Probe(*socket_path, state));
   EdgeClient client;
   client.state_ = state;
-  ASSIGN_OR_RETURN(client.access_, ops::ReadAccessSecret(state));
+  base::StatusOr<base::Secret> access = ops::ReadAccessSecret(state);
+  if (access.status().code() == StatusCode::kNotFound) {
+    // Not kNotFound: somebody answers, so nobody may go on as if no edge were running.
+    return MakeStatus(StatusCode::kFailedPrecondition,
+                      base::Message(access.status()) + "; restart the edge, which makes it");
+  }
+  ASSIGN_OR_RETURN(client.access_, std::move(access));
   client.stub_ = ops::v1::Operator::NewStub(
       ::grpc::CreateChannel("unix:" + *socket_path, ::grpc::InsecureChannelCredentials()));
   return client;

@@ -1,5 +1,6 @@
 """The audit: one record a decision, intent joined to outcome, and a chain that shows tampering."""
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,8 @@ import sys
 import pytest
 
 from harness import guest
-from harness.edge import ROOT
+from harness.edge import ROOT, Edge
+from harness.origin import Origin
 from harness.poll import wait_for
 from harness.world import settings, url
 
@@ -169,3 +171,68 @@ def test_tampering_is_found(edge, copy, name):
     if name in ("changed", "missing", "reordered", "doubled", "inserted", "whitespace"):
         # The first broken line is named: the sixth, or the one whose prev no longer fits.
         assert any(str(n) in done.stdout + done.stderr for n in (6, 7)), done
+
+
+@pytest.fixture
+def own_origin(authority):
+    """Requests of an edge whose log is spoilt are in no audit, so the module's origin sees none."""
+    made = Origin(authority.issue("attacked", ["api.example.test", "git.example.test",
+                                               "open.example.test", "limited.example.test"]))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def attacked(bench, own_origin, request):
+    """An edge of its own, with a few records, whose log may be spoilt."""
+    edge = Edge(bench.directory / request.node.callspec.id, settings(bench, own_origin))
+    try:
+        for number in range(3):
+            guest.get(edge, url(own_origin, f"/before/{number}"), edge.token())
+        wait_for(lambda: len(edge.audit(phase="outcome")) >= 3, "the outcomes")
+        assert edge.run("audit", "verify").returncode == 0
+        yield edge
+        edge.stop()
+    except AssertionError:
+        print(edge.log())
+        raise
+    finally:
+        edge.destroy()
+
+
+def cut(path):
+    """Takes the last two records off, in place."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    os.truncate(path, sum(map(len, lines[:-2])))
+
+
+def swap_in_an_older_one(path):
+    older = path.with_name("older")
+    older.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-2]))
+    older.chmod(0o600)
+    older.rename(path)
+
+
+def copy_an_older_one_over(path):
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-2]))
+
+
+@pytest.mark.parametrize("attack", [cut, swap_in_an_older_one, copy_an_older_one_over])
+def test_shortened_log_of_a_running_edge_is_found_and_ends_all_allows(attacked, own_origin,
+                                                                      attack):
+    token = attacked.token()
+    assert guest.get(attacked, url(own_origin, "/"), token).status == 200
+    attack(attacked.state / "audit" / "audit.jsonl")
+    done = attacked.run("audit", "verify", "--json")
+    assert done.returncode == 1, f"not noticed: {done.stdout}"
+    verdict = json.loads(done.stdout)
+    assert not verdict["intact"] and verdict["edge_seq"] > verdict["records"], verdict
+    # Control notices by itself within a second, though nothing is written meanwhile.
+    wait_for(lambda: attacked.metric("exeat_audit_tampered") == 1, "control notices", 5)
+    answer = guest.get(attacked, url(own_origin, "/after"), token)
+    assert answer.reason == "audit_unavailable", answer
+    assert attacked.metric("exeat_audit_up") == 0
+    assert "audit cannot record" in attacked.log()
+    doctor = attacked.run("doctor")
+    assert doctor.returncode == 1 and "cannot record: " in doctor.stdout, doctor.stdout
+    assert attacked.run("audit", "verify").returncode == 1

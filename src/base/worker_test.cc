@@ -14,18 +14,22 @@ namespace {
 class Gate {
  public:
   explicit Gate(Worker& worker) {
-    EXPECT_THAT(worker.TryPost([this] {
-      entered_.set_value();
-      opened_.get_future().wait();
+    // The task holds its own share: it may still be inside when the gate is gone.
+    EXPECT_THAT(worker.TryPost([doors = doors_] {
+      doors->entered.set_value();
+      doors->opened.get_future().wait();
     }),
                 IsOk());
-    entered_.get_future().wait();
+    doors_->entered.get_future().wait();
   }
-  void Open() { opened_.set_value(); }
+  void Open() { doors_->opened.set_value(); }
 
  private:
-  std::promise<void> entered_;
-  std::promise<void> opened_;
+  struct Doors {
+    std::promise<void> entered;
+    std::promise<void> opened;
+  };
+  const std::shared_ptr<Doors> doors_ = std::make_shared<Doors>();
 };
 
 TEST(Worker, GivesBackWhatTheTaskReturns) {

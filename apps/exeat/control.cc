@@ -311,7 +311,7 @@ bool Control::Healthy() const {
 
 void Control::Housekeep(const std::stop_token& stop) {
   for (int tick = 1; !stop.stop_requested(); ++tick) {
-    std::this_thread::sleep_for(kTick);
+    std::this_thread::sleep_for(kTick);  // tidy: allow the tick itself is what is waited for
     WatchReadiness();
     edge_->ConfirmRestrictions();
     if (tick % kTicksPerLease == 0) edge_->ads().RenewLeases();
@@ -395,7 +395,7 @@ void Control::DrainEnvoy() {
     while (clock_.BootNow() < deadline) {
       const auto open = admin_.OpenConnections();
       if (!open.ok() || *open == 0) break;
-      std::this_thread::sleep_for(kTick);
+      std::this_thread::sleep_for(kTick);  // tidy: allow Envoy can only be asked
     }
   }
   (void)link_.Send(guardian::Drained{});
@@ -429,7 +429,7 @@ void Control::Stop() {
     housekeeping_.request_stop();
     housekeeping_.join();
   }
-  const auto soon = std::chrono::system_clock::now() + std::chrono::milliseconds(300);
+  const auto soon = clock_.WallNow() + std::chrono::milliseconds(300);
   if (operator_ != nullptr) operator_->Stop();
   if (operator_server_ != nullptr) operator_server_->Shutdown(soon);
   if (envoy_server_ != nullptr) envoy_server_->Shutdown(soon);

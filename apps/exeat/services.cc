@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/clock.h"
 #include "guardian/confine.h"
 #include "guardian/socket_path.h"
 
@@ -35,7 +36,7 @@ base::StatusOr<std::unique_ptr<::grpc::Server>> Serve(::grpc::ServerBuilder& bui
 EnvoyServer::EnvoyServer(rpc::AuthzServer& authz)
     : checks_([&authz](const auto& request, auto& response) { authz.Answer(request, response); }) {}
 
-EnvoyServer::~EnvoyServer() { Shutdown(std::chrono::system_clock::now()); }
+EnvoyServer::~EnvoyServer() { Shutdown(base::SystemClock().WallNow()); }
 
 void EnvoyServer::Shutdown(std::chrono::system_clock::time_point deadline) {
   if (server_ == nullptr) return;
@@ -59,7 +60,7 @@ base::StatusOr<std::unique_ptr<EnvoyServer>> ServeEnvoy(const std::string& socke
   return served;
 }
 
-OperatorServer::~OperatorServer() { Shutdown(std::chrono::system_clock::now()); }
+OperatorServer::~OperatorServer() { Shutdown(base::SystemClock().WallNow()); }
 
 // Nothing ever arrives on the queue: it is there so that gRPC's threads leave the polling to it. In
 // truth Envoy's server does that, for all sockets of the process; this is the stand-in.
@@ -67,7 +68,7 @@ void OperatorServer::Poll(const std::stop_token& stop) {
   void* tag = nullptr;
   bool ok = false;
   while (!stop.stop_requested()) {
-    std::this_thread::sleep_for(kOperatorPoll);
+    std::this_thread::sleep_for(kOperatorPoll);  // tidy: allow see above
     (void)queue_->AsyncNext(&tag, &ok, std::chrono::system_clock::time_point());
   }
 }

@@ -240,7 +240,6 @@ int Doctor(Context& context, const Options& options) {
   if (!state.ok()) return Fail(context, state.status());
   Report report;
   report.findings.push_back(CheckState(*state));
-  report.findings.push_back(CheckEnvoy(options));
   report.findings.push_back(CheckSocket(*state));
   base::StatusOr<EdgeClient> client = EdgeClient::ConnectState(*state);
   base::Status asked = client.status();
@@ -249,6 +248,12 @@ int Doctor(Context& context, const Options& options) {
       {"edge", asked.ok(),
        asked.ok() ? "answers, version " + report.edge.version() : base::Message(asked),
        asked.ok() ? "" : "start it: exeat up"});
+  // A running edge has chosen its binary; only without one is ours looked for.
+  const bool envoy_runs =
+      asked.ok() && options.envoy.empty() && !report.edge.envoy_version().empty();
+  report.findings.push_back(envoy_runs
+                                ? Finding{"envoy", true, report.edge.envoy_version() + ", runs", ""}
+                                : CheckEnvoy(options));
   if (asked.ok()) {
     report.findings.push_back(CheckClock(report.edge));
     CheckEdge(report.edge, report.findings);

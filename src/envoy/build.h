@@ -4,7 +4,7 @@
 // Fail mode:  what cannot be typed, or would attach a credential outside the chain, is an error
 //             and nothing is pushed; posture deny-all lists no name, route or cluster.
 // Threads:    pure functions.
-// Source:     docs/walkthroughs/configuration.md
+// Source:     docs/adr/0010-delta-ads.md
 #pragma once
 
 #include <cstdint>

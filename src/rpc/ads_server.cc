@@ -4,6 +4,7 @@
 #include <deque>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "fmt/format.h"
 
@@ -310,17 +311,16 @@ base::Status AdsServer::WaitLocked(std::chrono::milliseconds timeout) {
     return std::all_of(streams_.begin(), streams_.end(),
                        [](Reactor* reactor) { return reactor->stream().Unacknowledged() == 0; });
   };
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const base::Clock& clock = base::SystemClock();
+  const base::BootTime deadline = clock.BootNow() + timeout;
   while (!quiet()) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0 || !changed_.WaitFor(mutex_, left)) {
-      if (quiet()) break;
-      if (std::chrono::steady_clock::now() < deadline) continue;
+    const base::BootTime left = deadline - clock.BootNow();
+    if (left.count() <= 0) {
       return base::MakeStatus(
           base::StatusCode::kDeadlineExceeded,
           fmt::format("Envoy did not acknowledge its configuration within {} ms", timeout.count()));
     }
+    changed_.WaitFor(mutex_, left);
   }
   return streams_.empty() ? base::MakeStatus(base::StatusCode::kUnavailable,
                                              "Envoy's stream ended before it acknowledged")

@@ -2,6 +2,7 @@
 
 #include <grpcpp/server_builder.h>
 
+#include "base/clock.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -39,7 +40,7 @@ class AdsServerTest : public testing::Test {
     builder.RegisterService(&ads);
     server = builder.BuildAndStart();
   }
-  ~AdsServerTest() override { server->Shutdown(std::chrono::system_clock::now()); }
+  ~AdsServerTest() override { server->Shutdown(base::SystemClock().WallNow()); }
 
   std::map<std::string, std::string> leaves;
   AdsServer ads;

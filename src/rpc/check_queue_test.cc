@@ -9,13 +9,13 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 
+#include "base/clock.h"
+#include "base/mutex.h"
 namespace exeat::rpc {
 namespace {
 
@@ -47,7 +47,7 @@ class Served {
     std::filesystem::remove_all(directory_, ignored);
   }
   void Shutdown() {
-    server_->Shutdown(std::chrono::system_clock::now());
+    server_->Shutdown(base::SystemClock().WallNow());
     queue_.Wait();
   }
 
@@ -55,7 +55,7 @@ class Served {
   std::optional<std::string> Ask(const std::string& path,
                                  std::chrono::milliseconds patience = std::chrono::seconds(20)) {
     ::grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + patience);
+    context.set_deadline(base::SystemClock().WallNow() + patience);
     CheckRequest request;
     request.mutable_attributes()->mutable_request()->mutable_http()->set_path(path);
     CheckResponse response;
@@ -110,22 +110,22 @@ TEST(CheckQueue, StartsEachAnswerEmptyWhichDenies) {
 }
 
 TEST(CheckQueue, ForgetsACallWhoseCallerWentAway) {
-  std::mutex mutex;
-  std::condition_variable changed;
+  base::Mutex mutex;
+  base::CondVar changed;
   bool held = true;
   Served served([&](const CheckRequest& request, CheckResponse& response) {
     if (request.attributes().request().http().path() == "/held") {
-      std::unique_lock lock(mutex);
-      changed.wait(lock, [&] { return !held; });
+      base::MutexLock lock(mutex);
+      while (held) changed.Wait(mutex);
     }
     Echo(request, response);
   });
   EXPECT_EQ(served.Ask("/held", std::chrono::milliseconds(20)), std::nullopt);
   {
-    std::lock_guard lock(mutex);
+    base::MutexLock lock(mutex);
     held = false;
   }
-  changed.notify_all();
+  changed.NotifyAll();
   EXPECT_EQ(served.Ask("/after"), "/after");
 }
 

@@ -8,7 +8,9 @@
 #include <string_view>
 
 #include "envoy/guard_reading.h"
+#include "envoy/hygiene.h"
 #include "envoy/leg_guard.h"
+#include "envoy/names.h"
 
 namespace exeat::envoy {
 namespace {
@@ -27,7 +29,8 @@ struct Place {
   const char* message;
   bool discovered;
 };
-constexpr std::array<Place, 6> kChain = {{{kJwtAuthnMessage, true},
+constexpr std::array<Place, 7> kChain = {{{kCleanerMessage, false},
+                                          {kJwtAuthnMessage, true},
                                           {kExtAuthzMessage, false},
                                           {kRbac, true},
                                           {kRbac, false},
@@ -75,11 +78,33 @@ base::Status CheckCluster(const Resource& cluster) {
   return absl::OkStatus();
 }
 
+// What an origin sends beside a refused handshake is cleaned here and nowhere else.
+base::Status CheckCleaning(const Resource& routes) {
+  const Json& cleaning = At(routes.body, {"typed_per_filter_config", kCleanerFilter});
+  const Json& mutations = Member(cleaning, "mutations");
+  const Json& removals = Member(mutations, "response_mutations");
+  bool right = HasType(cleaning, kCleaningMessage) && cleaning.size() == 2 &&
+               mutations.size() == 1 && !removals.empty();
+  std::set<std::string> removed = {kDenyReasonHeader};
+  for (const Json& removal : removals) {
+    const Json& name = Member(removal, "remove");
+    if (name.is_string()) removed.insert(name.get<std::string>());
+    right &=
+        removal.size() == 1 && (name.is_string() || !Member(removal, "remove_on_match").is_null());
+  }
+  for (const Json& name : Member(routes.body, "response_headers_to_remove")) {
+    right &= name.is_string() && removed.contains(name.get<std::string>());
+  }
+  if (right) return absl::OkStatus();
+  return Refuse(routes.name, "not every answer of an origin is cleaned");
+}
+
 base::Status CheckOpening(const Resource& routes, const Json& host, const Json& route) {
   const Json* opening = nullptr;
   for (const Json* scope : {&routes.body, &host, &route}) {
     const Json& overrides = Member(*scope, "typed_per_filter_config");
     for (const auto& [filter, config] : overrides.items()) {
+      if (scope == &routes.body && filter == kCleanerFilter) continue;  // CheckCleaning
       if (filter != kRbacFilter) return Refuse(routes.name, "a route overrides " + filter);
       opening = &config;
     }
@@ -122,13 +147,17 @@ base::Status CheckFilters(const Resource& listener, const Json& manager) {
   for (std::size_t i = 0; fits && i < kChain.size(); ++i) fits = Fits(filters[i], kChain[i]);
   if (!fits) {
     return Refuse(listener.name,
-                  "a route to a credential is not behind jwt_authn, ext_authz, revoked, rbac, "
+                  "a route to a credential is not behind header_mutation, jwt_authn, ext_authz, "
+                  "revoked, rbac, "
                   "ratelimit, router, in this order");
   }
-  if (MayPassUnasked(Member(filters[1], "typed_config"))) {
+  if (Member(filters[0], "typed_config").size() != 1) {
+    return Refuse(listener.name, "header_mutation changes more than the routes say");
+  }
+  if (MayPassUnasked(Member(filters[2], "typed_config"))) {
     return Refuse(listener.name, "ext_authz can be passed without an answer");
   }
-  if (!DeniesAll(Member(filters[3], "typed_config"))) {
+  if (!DeniesAll(Member(filters[4], "typed_config"))) {
     return Refuse(listener.name, "the base rbac does not deny all");
   }
   for (const Json& upgrade : Member(manager, "upgrade_configs")) {
@@ -203,7 +232,7 @@ class Guard {
         RETURN_IF_ERROR(CheckAction(routes, action));
         const Json& cluster = Member(action, "cluster");
         if (!cluster.is_string() || !injecting_.contains(cluster.get<std::string>())) continue;
-        guarded_.insert(routes.name);
+        if (guarded_.insert(routes.name).second) RETURN_IF_ERROR(CheckCleaning(routes));
         if (!At(route, {"match", "connect_matcher"}).is_null() ||
             !Member(action, "upgrade_configs").is_null()) {
           return Refuse(routes.name, "a route to a credential would carry raw bytes");

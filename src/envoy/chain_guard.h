@@ -4,11 +4,12 @@
 //             not the code that made it, is what is checked.
 // Rules:      a cluster that injects checks the address first and dials verified TLS only; every
 //             route to it stands in a route configuration that only connection managers with
-//             exactly jwt_authn, ext_authz, revoked rbac, rbac, ratelimit, router use, on an
-//             internal listener that only the two legs reach (leg_guard.h); neither
-//             route nor virtual host switches one of them off; the base rbac denies all and the
-//             destination's own allows only what demands a verified session; nothing else (a
-//             TCP proxy, a tunnel, a mirror, a header) can reach such a cluster.
+//             exactly header_mutation, jwt_authn, ext_authz, revoked rbac, rbac, ratelimit,
+//             router use, on an internal listener that only the two legs reach (leg_guard.h);
+//             the routes name what header_mutation removes from every answer; neither route nor
+//             virtual host switches one of them off; the base rbac denies all and the destination's
+//             own allows only what demands a verified session; nothing else (a TCP proxy, a tunnel,
+//             a mirror, a header) can reach such a cluster.
 // Errors:     kFailedPrecondition names the resource and the rule.
 // Source:     docs/adr/0001-stock-envoy.md
 #pragma once

@@ -49,7 +49,7 @@ class ChainGuard : public ::testing::Test {
 
 TEST_F(ChainGuard, AcceptsWhatIsBuilt) { EXPECT_TRUE(CheckChain(resources_).ok()); }
 
-TEST_F(ChainGuard, AcceptsOneOrderOfTheSevenHundredAndTwenty) {
+TEST_F(ChainGuard, AcceptsOneOrderOfTheFiveThousandAndForty) {
   Json& filters = Listener("bump")[kFilters];
   const Json right = filters;
   std::vector<std::size_t> order(right.size());
@@ -60,12 +60,12 @@ TEST_F(ChainGuard, AcceptsOneOrderOfTheSevenHundredAndTwenty) {
     accepted += CheckChain(resources_).ok() ? 1 : 0;
     ++tried;
   } while (std::next_permutation(order.begin(), order.end()));
-  EXPECT_EQ(tried, 720);
+  EXPECT_EQ(tried, 5040);
   EXPECT_EQ(accepted, 1);
 }
 
 TEST_F(ChainGuard, RefusesAChainThatLacksAnyOne) {
-  for (std::size_t i = 0; i < 6; ++i) {
+  for (std::size_t i = 0; i < 7; ++i) {
     Json& filters = Listener("bump")[kFilters];
     const Json right = filters;
     filters.erase(i);
@@ -76,7 +76,7 @@ TEST_F(ChainGuard, RefusesAChainThatLacksAnyOne) {
 
 TEST_F(ChainGuard, RefusesAFilterThatIsSwitchedOffOrOptional) {
   for (const char* key : {"disabled", "is_optional"}) {
-    for (std::size_t i = 0; i < 6; ++i) {
+    for (std::size_t i = 0; i < 7; ++i) {
       Json& filter = Listener("bump")[kFilters][i];
       filter[key] = true;
       ExpectRefused("in this order");
@@ -86,18 +86,46 @@ TEST_F(ChainGuard, RefusesAFilterThatIsSwitchedOffOrOptional) {
 }
 
 TEST_F(ChainGuard, RefusesADiscoveredFilterWithADefault) {
-  Listener("bump")[kFilters][0]["config_discovery"]["default_config"] = Json::object({{"a", 1}});
+  Listener("bump")[kFilters][1]["config_discovery"]["default_config"] = Json::object({{"a", 1}});
   ExpectRefused("in this order");
 }
 
 TEST_F(ChainGuard, RefusesAnAuthorizerThatFailsOpen) {
-  Listener("bump")[kFilters][1]["typed_config"]["failure_mode_allow"] = true;
+  Listener("bump")[kFilters][2]["typed_config"]["failure_mode_allow"] = true;
   ExpectRefused("ext_authz");
 }
 
 TEST_F(ChainGuard, RefusesAnOpenBase) {
-  Listener("bump")[kFilters][3]["typed_config"]["rules"]["action"] = "ALLOW";
+  Listener("bump")[kFilters][4]["typed_config"]["rules"]["action"] = "ALLOW";
   ExpectRefused("base rbac");
+}
+
+TEST_F(ChainGuard, RefusesACleanerWithAConfigurationOfItsOwn) {
+  Listener("bump")[kFilters][0]["typed_config"]["mutations"] = Json::object();
+  ExpectRefused("header_mutation");
+}
+
+TEST_F(ChainGuard, RefusesRoutesThatDoNotCleanEveryAnswer) {
+  Json& overrides = Routes()["typed_per_filter_config"];
+  const Json right = overrides;
+  Json& mutations = overrides["envoy.filters.http.header_mutation"]["mutations"];
+  mutations["response_mutations"].erase(mutations["response_mutations"].size() - 1);
+  ExpectRefused("cleaned");
+  mutations = right["envoy.filters.http.header_mutation"]["mutations"];
+  mutations["request_mutations"] = Json::array();
+  ExpectRefused("cleaned");
+  mutations.erase("request_mutations");
+  mutations["response_mutations"].push_back(
+      Json::object({{"append", SetHeader("x-deny-reason", "forged")}}));
+  ExpectRefused("cleaned");
+  Routes().erase("typed_per_filter_config");
+  ExpectRefused("cleaned");
+}
+
+TEST_F(ChainGuard, RefusesAVirtualHostWithACleaningOfItsOwn) {
+  Routes()["virtual_hosts"][0]["typed_per_filter_config"]["envoy.filters.http.header_mutation"] =
+      Json::object();
+  ExpectRefused("overrides envoy.filters.http.header_mutation");
 }
 
 TEST_F(ChainGuard, RefusesAnUpgradeWithAChainOfItsOwn) {

@@ -141,7 +141,7 @@ Json BumpedManager() {
   config["rds"] = {{"route_config_name", kRouteConfig}, {"config_source", FromAds()}};
   // In this order and no other: CheckChain rejects any other one.
   config["http_filters"] = Json::array(
-      {Discovered(kJwtBumpFilter, kJwtAuthn), BumpedExtAuthz(),
+      {Cleaner(), Discovered(kJwtBumpFilter, kJwtAuthn), BumpedExtAuthz(),
        Discovered(kRevokedFilter, "envoy.extensions.filters.http.rbac.v3.RBAC"), BaseRbac(),
        Discovered(kRateLimitFilter,
                   "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"),

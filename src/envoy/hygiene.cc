@@ -53,6 +53,17 @@ std::vector<std::string> ResponseHeadersToRemove(const policy::Policy& policy) {
   return Sorted(std::move(names));
 }
 
+Json Cleaner() { return Extension(kCleanerFilter, kCleanerMessage, Json::object()); }
+
+Json Cleaning(const policy::Policy& policy) {
+  Json response = Json::array({RemovePrefix("x-envoy-"), RemovePrefix("x-exeat-")});
+  for (const std::string& name : ResponseHeadersToRemove(policy)) {
+    if (name != kDenyReasonHeader) response.push_back(Remove(name));
+  }
+  return Typed(kCleaningMessage,
+               Json::object({{"mutations", Json::object({{"response_mutations", response}})}}));
+}
+
 Json HygieneFilter(const policy::Policy& policy) {
   Json request = Json::array();
   for (const char* prefix : {"x-exeat-", "x-envoy-", "x-forwarded-"}) {
@@ -65,8 +76,7 @@ Json HygieneFilter(const policy::Policy& policy) {
   for (const std::string& name : ResponseHeadersToRemove(policy)) {
     response_trailers.push_back(Remove(name));
   }
-  return Extension("envoy.filters.http.header_mutation",
-                   "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+  return Extension(kCleanerFilter, kCleanerMessage,
                    {{"mutations",
                      {{"request_mutations", request},
                       {"request_trailers_mutations", request},

@@ -27,6 +27,17 @@ TEST(Hygiene, TakesFromRequestTrailersWhatItTakesFromRequestHeaders) {
       IsSupersetOf({Remove("x-odd-key"), Remove("authorization"), Remove("x-exeat-session")}));
 }
 
+// The filter sees our denials too, whose reason must arrive.
+TEST(Hygiene, CleansEveryAnswerOfAllButTheReason) {
+  policy::Policy policy = testing::SmallPolicy();
+  policy.credentials[0].header = "x-odd-key";
+  const Json removals = Cleaning(policy)["mutations"]["response_mutations"];
+  EXPECT_THAT(removals, IsSupersetOf({Remove("x-odd-key"), Remove("x-api-key"),
+                                      Remove("set-cookie"), Remove("proxy-authenticate")}));
+  EXPECT_THAT(removals, ::testing::Not(Contains(Remove("x-deny-reason"))));
+  EXPECT_EQ(Cleaner()["typed_config"].size(), 1u);
+}
+
 TEST(Hygiene, TakesCredentialsAndForgedReasonsFromResponseTrailers) {
   const Json trailers = Mutations()["response_trailers_mutations"];
   EXPECT_THAT(trailers, IsSupersetOf({Remove("x-odd-key"), Remove("x-api-key"),

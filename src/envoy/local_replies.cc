@@ -128,6 +128,20 @@ void AddRest(Json& mappers) {
   mappers.push_back(Mapper(StatusIs("GE", 400), Reason::kRequestMalformed));
 }
 
+// A handshake answered 2xx or 3xx: Envoy makes this reply of the origin's status, headers and even
+// its x-deny-reason. The body is ours, so a coding the origin named is none.
+Json RefusedUpgrade() {
+  Json mapper = Mapper(Details("websocket_handshake_unsuccessful"), Reason::kUpstreamUnreachable);
+  mapper["headers_to_add"].push_back(
+      {{"header", {{"key", "content-encoding"}, {"value", "identity"}}},
+       {"append_action", "OVERWRITE_IF_EXISTS"}});
+  Json& text = mapper["body_format_override"]["text_format_source"]["inline_string"];
+  auto body = nlohmann::ordered_json::parse(text.get<std::string>());
+  body["detail"] = "The destination was asked and did not accept the upgrade to WebSocket.";
+  text = body.dump();
+  return mapper;
+}
+
 void AddUpstream(Json& mappers) {
   mappers.push_back(Mapper(Details("failed_to_inject_credential"), Reason::kCredentialUnavailable));
   mappers.push_back(Mapper(DetailsHold("TLS_error"), Reason::kUpstreamTls));
@@ -153,6 +167,7 @@ Json ConnectReplies() {
 
 Json BumpedReplies() {
   Json mappers = Json::array();
+  mappers.push_back(RefusedUpgrade());  // first: its status is the origin's
   AddAuthz(mappers);
   AddToken(mappers, false);
   AddRequest(mappers);

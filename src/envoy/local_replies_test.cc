@@ -1,5 +1,6 @@
 #include "envoy/local_replies.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +9,8 @@
 
 namespace exeat::envoy {
 namespace {
+
+using ::testing::HasSubstr;
 
 // One local reply as Envoy's mappers see it.
 struct Reply {
@@ -98,6 +101,15 @@ TEST(LocalReplies, TellAnUpstreamThatIsGoneFromAGuardThatIsGone) {
             "503 upstream_unreachable");
   EXPECT_EQ(Said(config, {500, "no_filter_config_found"}), "503 authz_unavailable");
   EXPECT_EQ(Said(config, {503, "ext_authz_error", {"UAEX"}}), "503 authz_unavailable");
+}
+
+// Its status, headers and body are otherwise the origin's.
+TEST(LocalReplies, AnswerForAnOriginThatTakesAnUpgradeForAPlainRequest) {
+  for (const int status : {200, 204, 302, 304}) {
+    const Reply reply = {status, "websocket_handshake_unsuccessful"};
+    EXPECT_EQ(Said(BumpedReplies(), reply), "503 upstream_unreachable") << status;
+    EXPECT_THAT(MapperFor(BumpedReplies(), reply)->dump(), HasSubstr("did not accept"));
+  }
 }
 
 TEST(LocalReplies, LeaveWhatCheckAnswered) {

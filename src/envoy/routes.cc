@@ -116,6 +116,7 @@ base::StatusOr<Json> BumpRoutes(const policy::Policy& policy) {
                {{"name", kRouteConfig},
                 {"request_headers_to_remove", Strings(RequestHeadersToRemove(policy))},
                 {"response_headers_to_remove", Strings(ResponseHeadersToRemove(policy))},
+                {"typed_per_filter_config", {{kCleanerFilter, Cleaning(policy)}}},
                 {"virtual_hosts", std::move(hosts)}});
 }
 

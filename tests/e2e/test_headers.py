@@ -2,8 +2,10 @@
 import pytest
 
 from harness import guest, h1client
+from harness.poll import wait_for
+from harness.websocket import WebSocket
 from harness.origin import CREDENTIAL_HEADERS
-from harness.world import SECRETS, assert_no_secret, settings, url
+from harness.world import SECRETS, assert_denied, assert_no_secret, settings, url
 
 LEGS = ["connect", "transparent"]
 FORGED = [
@@ -125,6 +127,53 @@ def test_responses_are_cleaned(edge, origin, leg, http, path):
     assert not [k for k, _ in answer.headers if k.startswith(("x-envoy-", "x-exeat-"))]
     assert answer.header("x-request-id")
     assert_no_secret(answer)
+
+
+@pytest.mark.parametrize("leg", LEGS)
+@pytest.mark.parametrize("status", [200, 302, 401, 403, 429, 431, 500])
+def test_an_origin_that_refuses_an_upgrade_hands_nothing_over(edge, origin, leg, status):
+    token = edge.token()
+    client, _ = guest.open_client(edge, url(origin), token if leg == "connect" else None, leg)
+    websocket = WebSocket(client, f"/reflect/{status}", f"api.example.test:{origin.port}",
+                          [] if leg == "connect" else [("x-exeat-session", token)])
+    websocket.close()
+    answer = websocket.response
+    assert origin.requests[-1].header("x-api-key") == SECRETS["api"]
+    if status < 400:  # an answer to a handshake that makes no sense
+        assert_denied(answer, 503, "upstream_unreachable", token)
+        request_id = answer.json["request_id"]
+        wait_for(lambda: [r for r in edge.audit() if r.request_id == request_id
+                          and r.phase == "outcome" and r.reason == "upstream_unreachable"],
+                 "the failed handshake is recorded as one")
+        origin.requests.pop()  # recorded, but not among what was allowed to the end
+    else:
+        assert answer.status == status and answer.reason is None
+        assert_no_secret(answer)
+    for name in (*CREDENTIAL_HEADERS, "alt-svc", "server-timing", "set-cookie"):
+        assert answer.header(name) is None, f"{name} reached the guest"
+    assert not [k for k, _ in answer.headers if k.startswith(("x-envoy-", "x-exeat-"))]
+
+
+@pytest.mark.parametrize("leg", LEGS)
+def test_trailers_are_cleaned_both_ways(edge, origin, leg):
+    token = edge.token()
+    client, _ = guest.open_client(edge, url(origin), token if leg == "connect" else None, leg,
+                                  "2")
+    own = [] if leg == "connect" else [("x-exeat-session", token)]
+    stream_id = client.start("POST", "/reflect", f"api.example.test:{origin.port}", own,
+                             b"body", end=False)
+    forged = [("x-api-key", "guest"), ("authorization", "Bearer guest"), ("x-exeat-session", "x"),
+              ("x-exeat-leg", "connect"), ("x-envoy-internal", "true"),
+              ("x-forwarded-for", "8.8.8.8")]
+    client.trailers(stream_id, [*forged, ("x-trailer", "kept")])
+    answer = client.finish(stream_id)
+    trailers = client.received_trailers(stream_id)
+    client.close()
+    assert answer.status == 200, answer
+    seen = origin.requests[-1]
+    assert seen.protocol == "h2" and seen.header("x-api-key") == SECRETS["api"]
+    assert seen.trailers == [("x-trailer", "kept")]
+    assert trailers == [("x-trailer", "kept")]
 
 
 @pytest.mark.parametrize("leg", LEGS)

@@ -61,6 +61,11 @@ class H2:
             self.connection.end_stream(stream_id)
         self._flush()
 
+    def trailers(self, stream_id, fields):
+        """Ends a stream that was started with end=False."""
+        self.connection.send_headers(stream_id, fields, end_stream=True)
+        self._flush()
+
     def _pump(self):
         """Reads once and files the events by stream."""
         received = self.stream.recv(65536)
@@ -112,6 +117,9 @@ class H2:
         return Response(int(fields[":status"]),
                         [(k, v) for k, v in state.headers + state.trailers
                          if not k.startswith(":")], state.body)
+
+    def received_trailers(self, stream_id):
+        return list(self._states[stream_id].trailers)
 
     def read(self, stream_id):
         """The next bytes of a stream's body, b"" at its end."""

@@ -13,6 +13,7 @@ class Request:
     protocol: str
     connection: int
     peer: tuple = ()
+    trailers: list = dataclasses.field(default_factory=list)  # HTTP/2 alone
 
     def header(self, name):
         """The values of a header joined as on the wire, or None."""
@@ -29,4 +30,5 @@ class Reply:
     status: int = 200
     headers: list = dataclasses.field(default_factory=list)
     body: bytes = b""
+    trailers: list = dataclasses.field(default_factory=list)  # HTTP/2 alone
     chunks: object = None  # an async generator: the body is streamed

@@ -110,7 +110,8 @@ class Origin:
             request = Request(method, path, "", headers, b"", "h1", number,
                               writer.get_extra_info("peername"))
             request.authority = request.header("host") or ""
-            if (request.header("upgrade") or "").lower() == "websocket":
+            if (request.header("upgrade") or "").lower() == "websocket" and \
+                    not path.startswith("/reflect"):
                 self.requests.append(request)
                 await origin_websocket.serve(self, request, reader, writer)
                 return
@@ -173,12 +174,17 @@ class Origin:
         if path == "/slow":
             await asyncio.sleep(float(request.query("s", "1")))
         headers = [("content-type", "application/json")]
-        if path == "/reflect":
+        status, trailers = 200, []
+        if path.startswith("/reflect"):
+            # /reflect/STATUS answers with it, even to an upgrade; HTTP/2 has it in trailers too.
+            status = int(path.removeprefix("/reflect").strip("/") or 200)
             headers += HOSTILE_HEADERS
             headers += [(k, v) for k, v in request.headers if k.lower() in CREDENTIAL_HEADERS]
-        return Reply(headers=headers, body=json.dumps({
+            trailers = [*headers[1:], ("x-trailer", "kept")]
+        return Reply(status=status, headers=headers, trailers=trailers, body=json.dumps({
             "method": request.method, "path": request.path, "authority": request.authority,
             "headers": request.headers if path != "/quiet" else [], "protocol": request.protocol,
+            "trailers": request.trailers,
             "body": request.body.decode("latin-1"), "connection": request.connection,
         }).encode())
 

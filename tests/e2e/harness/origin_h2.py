@@ -12,6 +12,7 @@ from .messages import Request
 class _Stream:
     def __init__(self, headers):
         self.headers = headers
+        self.trailers = []
         self.body = bytearray()
         self.window = asyncio.Event()
 
@@ -30,6 +31,8 @@ async def serve(origin, reader, writer, number):
             for event in connection.receive_data(received):
                 if isinstance(event, h2.events.RequestReceived):
                     streams[event.stream_id] = _Stream(event.headers)
+                elif isinstance(event, h2.events.TrailersReceived):
+                    streams[event.stream_id].trailers = event.headers
                 elif isinstance(event, h2.events.DataReceived):
                     streams[event.stream_id].body += event.data
                     connection.acknowledge_received_data(event.flow_controlled_length,
@@ -59,7 +62,7 @@ async def _answer(origin, connection, writer, streams, stream_id, number):
     request = Request(
         pseudo[":method"], pseudo.get(":path", ""), pseudo.get(":authority", ""),
         [(k, v) for k, v in stream.headers if not k.startswith(":")], bytes(stream.body), "h2",
-        number, writer.get_extra_info("peername"))
+        number, writer.get_extra_info("peername"), stream.trailers)
     origin.requests.append(request)
     reply = await origin.answer(request)
     try:
@@ -73,7 +76,10 @@ async def _answer(origin, connection, writer, streams, stream_id, number):
                     if stream_id not in streams:
                         return
                     await _send(connection, writer, stream, stream_id, chunk)
-            connection.end_stream(stream_id)
+            if reply.trailers:
+                connection.send_headers(stream_id, reply.trailers, end_stream=True)
+            else:
+                connection.end_stream(stream_id)
             writer.write(connection.data_to_send())
             await writer.drain()
         finally:

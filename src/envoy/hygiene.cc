@@ -8,8 +8,21 @@ namespace exeat::envoy {
 namespace {
 
 // Where clients and well-known APIs put credentials.
-constexpr const char* kCredentialPlaces[] = {"authorization", "x-api-key", "api-key",
-                                             "x-goog-api-key", "proxy-authorization"};
+constexpr const char* kCredentialPlaces[] = {"authorization",
+                                             "x-api-key",
+                                             "api-key",
+                                             "x-goog-api-key",
+                                             "proxy-authorization",
+                                             "cookie",
+                                             "private-token",
+                                             "job-token",
+                                             "deploy-token",
+                                             "x-auth-token",
+                                             "x-access-token",
+                                             "x-goog-iam-authorization-token",
+                                             "x-amz-security-token",
+                                             "ocp-apim-subscription-key",
+                                             "x-functions-key"};
 constexpr const char* kForwarding[] = {"forwarded",         "via",
                                        "x-real-ip",         "x-forwarded-for",
                                        "x-forwarded-proto", "x-forwarded-host",

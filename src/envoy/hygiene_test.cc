@@ -27,6 +27,14 @@ TEST(Hygiene, TakesFromRequestTrailersWhatItTakesFromRequestHeaders) {
       IsSupersetOf({Remove("x-odd-key"), Remove("authorization"), Remove("x-exeat-session")}));
 }
 
+TEST(Hygiene, TakesWhatElseAGuestCouldAuthenticateWith) {
+  const auto removed = RequestHeadersToRemove(testing::SmallPolicy());
+  EXPECT_THAT(removed, IsSupersetOf({"cookie", "private-token", "job-token", "deploy-token",
+                                     "x-auth-token", "x-access-token", "x-amz-security-token",
+                                     "x-goog-iam-authorization-token", "ocp-apim-subscription-key",
+                                     "x-functions-key"}));
+}
+
 // The filter sees our denials too, whose reason must arrive.
 TEST(Hygiene, CleansEveryAnswerOfAllButTheReason) {
   policy::Policy policy = testing::SmallPolicy();

@@ -26,6 +26,10 @@ FORWARDED = [
     ("x-forwarded-proto", "http"), ("x-forwarded-port", "1"), ("forwarded", "for=8.8.8.8"),
     ("x-real-ip", "8.8.8.8"), ("via", "1.1 guest"), ("x-forwarded-client-cert", "By=x"),
 ]
+KEYS = [("cookie", "session=guest"), *((name, "guest") for name in (
+    "private-token", "job-token", "deploy-token", "x-auth-token", "x-access-token", "api-key",
+    "x-goog-api-key", "x-goog-iam-authorization-token", "x-amz-security-token",
+    "ocp-apim-subscription-key", "x-functions-key"))]
 TOKENS = [("proxy-authorization", "Basic dTpw"), ("x-exeat-session-id", "x")]
 
 
@@ -36,8 +40,8 @@ def edge(bench, origin):
 
 @pytest.mark.parametrize("http", ["1.1", "2"])
 @pytest.mark.parametrize("leg", LEGS)
-@pytest.mark.parametrize("group", [FORGED, ENVOY, FORWARDED, TOKENS],
-                         ids=["forged", "envoy", "forwarded", "tokens"])
+@pytest.mark.parametrize("group", [FORGED, ENVOY, FORWARDED, KEYS, TOKENS],
+                         ids=["forged", "envoy", "forwarded", "keys", "tokens"])
 def test_forged_headers_are_powerless_and_not_forwarded(edge, origin, leg, http, group):
     session = edge.session()
     path = f"/headers/{leg}/{http}/{group[0][0]}"

@@ -31,6 +31,19 @@ int StatusOnLeg(authz::Reason reason, authz::Leg leg) {
   return leg == authz::Leg::kConnect && status == 401 ? 407 : status;
 }
 
+// What was parsed for the decision is not parsed again: a destination was found by host and port.
+void SetAuthority(std::string_view authority, const authz::Verdict& verdict, audit::Event& event) {
+  const auto* destination = verdict.destination;
+  if (destination != nullptr && destination->ports.size() == 1) {
+    event.host = destination->host;
+    event.port = destination->ports.front();
+    return;
+  }
+  const auto parsed = policy::ParseAuthority(authority, kDefaultPort);
+  event.host = parsed.has_value() ? parsed->host : std::string(authority);
+  event.port = parsed.has_value() ? parsed->port : 0;
+}
+
 audit::Event EventOf(const CheckFacts& check, const authz::Snapshot& snapshot,
                      const authz::Verdict& verdict) {
   audit::Event event;
@@ -45,9 +58,7 @@ audit::Event EventOf(const CheckFacts& check, const authz::Snapshot& snapshot,
   }
   event.request_id = check.request_id;
   event.method = check.facts.method;
-  const auto authority = policy::ParseAuthority(check.facts.authority, kDefaultPort);
-  event.host = authority.has_value() ? authority->host : std::string(check.facts.authority);
-  event.port = authority.has_value() ? authority->port : 0;
+  SetAuthority(check.facts.authority, verdict, event);
   event.path = policy::PathOnly(check.facts.path);
   event.source = check.source;
   event.policy_revision = snapshot.policy_revision;

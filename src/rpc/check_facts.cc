@@ -1,7 +1,6 @@
 #include "rpc/check_facts.h"
 
 #include "envoy/names.h"
-#include "fmt/format.h"
 
 namespace exeat::rpc {
 namespace {
@@ -81,7 +80,9 @@ CheckFacts FactsOf(const ::envoy::service::auth::v3::CheckRequest& request, base
   out.facts.metadata_sid = VerifiedSid(attributes);
   out.facts.now = now;
   const auto& socket = attributes.source().address().socket_address();
-  out.source = fmt::format("{}:{}", socket.address(), socket.port_value());
+  out.source = socket.address();
+  out.source += ':';
+  out.source += std::to_string(socket.port_value());
   return out;
 }
 

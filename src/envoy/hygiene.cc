@@ -27,6 +27,9 @@ constexpr const char* kForwarding[] = {"forwarded",         "via",
                                        "x-real-ip",         "x-forwarded-for",
                                        "x-forwarded-proto", "x-forwarded-host",
                                        "x-forwarded-port",  "x-forwarded-client-cert"};
+// Origins that honour these act on another method or path than the one the policy allowed.
+constexpr const char* kOverrides[] = {"x-http-method-override", "x-http-method",
+                                      "x-method-override", "x-original-url", "x-rewrite-url"};
 constexpr const char* kOwn[] = {kTunnelHeader, kLegHeader, kTargetHeader, kSniHeader,
                                 kSessionHeader};
 
@@ -47,6 +50,7 @@ Json Remove(std::string_view name) { return Json::object({{"remove", name}}); }
 std::vector<std::string> RequestHeadersToRemove(const policy::Policy& policy) {
   std::vector<std::string> names(std::begin(kCredentialPlaces), std::end(kCredentialPlaces));
   names.insert(names.end(), std::begin(kForwarding), std::end(kForwarding));
+  names.insert(names.end(), std::begin(kOverrides), std::end(kOverrides));
   names.insert(names.end(), std::begin(kOwn), std::end(kOwn));
   names.insert(names.end(), {"x-envoy-internal", "x-envoy-external-address"});
   for (const policy::Credential& credential : policy.credentials) {

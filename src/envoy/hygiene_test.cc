@@ -35,6 +35,12 @@ TEST(Hygiene, TakesWhatElseAGuestCouldAuthenticateWith) {
                                      "x-functions-key"}));
 }
 
+TEST(Hygiene, TakesWhatWouldNameAnotherMethodOrPathThanThePolicyAllowed) {
+  EXPECT_THAT(RequestHeadersToRemove(testing::SmallPolicy()),
+              IsSupersetOf({"x-http-method-override", "x-http-method", "x-method-override",
+                            "x-original-url", "x-rewrite-url"}));
+}
+
 // The filter sees our denials too, whose reason must arrive.
 TEST(Hygiene, CleansEveryAnswerOfAllButTheReason) {
   policy::Policy policy = testing::SmallPolicy();

@@ -30,6 +30,9 @@ KEYS = [("cookie", "session=guest"), *((name, "guest") for name in (
     "private-token", "job-token", "deploy-token", "x-auth-token", "x-access-token", "api-key",
     "x-goog-api-key", "x-goog-iam-authorization-token", "x-amz-security-token",
     "ocp-apim-subscription-key", "x-functions-key"))]
+OVERRIDES = [("x-http-method-override", "DELETE"), ("x-http-method", "DELETE"),
+             ("x-method-override", "DELETE"), ("x-original-url", "/admin"),
+             ("x-rewrite-url", "/admin")]
 TOKENS = [("proxy-authorization", "Basic dTpw"), ("x-exeat-session-id", "x")]
 
 
@@ -40,8 +43,8 @@ def edge(bench, origin):
 
 @pytest.mark.parametrize("http", ["1.1", "2"])
 @pytest.mark.parametrize("leg", LEGS)
-@pytest.mark.parametrize("group", [FORGED, ENVOY, FORWARDED, KEYS, TOKENS],
-                         ids=["forged", "envoy", "forwarded", "keys", "tokens"])
+@pytest.mark.parametrize("group", [FORGED, ENVOY, FORWARDED, KEYS, OVERRIDES, TOKENS],
+                         ids=["forged", "envoy", "forwarded", "keys", "overrides", "tokens"])
 def test_forged_headers_are_powerless_and_not_forwarded(edge, origin, leg, http, group):
     session = edge.session()
     path = f"/headers/{leg}/{http}/{group[0][0]}"

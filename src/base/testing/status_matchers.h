@@ -26,8 +26,7 @@ MATCHER_P(StatusIs, code, "has the status code " + absl::StatusCodeToString(code
 // As StatusIs, and the message contains `part`.
 MATCHER_P2(StatusSays, code, part, "has the code and a message containing " + std::string(part)) {
   *result_listener << StatusOf(arg).ToString();
-  return StatusOf(arg).code() == code &&
-         Message(StatusOf(arg)).find(part) != std::string::npos;
+  return StatusOf(arg).code() == code && Message(StatusOf(arg)).find(part) != std::string::npos;
 }
 
 }  // namespace exeat::base

@@ -106,7 +106,8 @@ bool IsMalformedTarget(std::string_view target) {
   if (!target.starts_with('/')) return true;
   if (std::any_of(target.begin(), target.end(), IsControl)) return true;
   const std::string_view path = policy::PathOnly(target);
-  if (path.find_first_of("\\#") != std::string_view::npos || HasForbiddenEscape(path)) return true;
+  const auto holds = [path](char c) { return path.find(c) != std::string_view::npos; };
+  if (holds('\\') || holds('#') || HasForbiddenEscape(path)) return true;
   return path.find("//") != std::string_view::npos || HoldsDotSegment(path);
 }
 

@@ -118,6 +118,8 @@ std::string_view LastLabels(std::string_view name, int count) {
 
 std::optional<std::string> NormaliseHost(std::string_view name) {
   if (name.empty() || name.size() > kMaxInputBytes) return std::nullopt;
+  // Nearly every name a guest sends: nothing to change.
+  if (IsLdhName(name) && !HasALabel(name)) return std::string(name);
   std::string lower = LowerAscii(name);
   // A NUL would end the text for libidn2 before it ends for us.
   if (lower.find('\0') != std::string::npos) return std::nullopt;

@@ -95,6 +95,7 @@ class Control {
   std::unique_ptr<rpc::AccessLogServer> access_log_;
   std::unique_ptr<rpc::OperatorService> operator_;
   base::Worker store_worker_;
+  base::Worker reloads_{1};
   std::unique_ptr<EnvoyServer> envoy_server_;
   std::unique_ptr<OperatorServer> operator_server_;
   std::atomic<bool> serving_{false};
@@ -384,7 +385,8 @@ void Control::Hear(const guardian::ToControl& message) {
   } else if (std::holds_alternative<guardian::Drain>(message)) {
     if (!draining_.exchange(true)) DrainEnvoy();
   } else if (std::holds_alternative<guardian::Reload>(message)) {
-    Reload();
+    // Not here: an apply may wait for Envoy, and the next message may be to drain.
+    (void)reloads_.TryPost([this] { Reload(); });
   }
 }
 
@@ -406,15 +408,13 @@ void Control::Reload() {
     base::LogWarn("SIGHUP: no policy file was named at start, so none is read again");
     return;
   }
-  const auto text = base::ReadFile(options_.config);
-  if (!text.ok()) {
-    base::LogError("SIGHUP: the policy cannot be read", {{"error", base::Message(text.status())}});
+  Refusal refusal;
+  const auto read = ReadPolicyFile(options_.config, refusal);
+  if (!read.ok()) {
+    base::LogError("SIGHUP: policy refused, the former one stays", {{"error", refusal.message}});
     return;
   }
-  const std::size_t slash = options_.config.rfind('/');
-  const auto applied =
-      policies_->Apply({*text, options_.config,
-                        slash == std::string::npos ? "." : options_.config.substr(0, slash)});
+  const auto applied = policies_->Apply(read->source);
   if (applied.ok()) {
     base::LogInfo("SIGHUP: policy applied", {{"revision", std::to_string(applied->revision)}});
   } else {

@@ -7,7 +7,7 @@
 //           Nothing answers Envoy before the denylist is loaded.
 // Errors:   a state, policy, port or binary that is not as it should be ends the start with what to
 //           do about it; nothing is half started then.
-// Threads:  gRPC's, one for the store, one each for resolver, credentials and housekeeping.
+// Threads:  gRPC's and each room's own; of its own one that keeps house and one for a reload.
 #pragma once
 
 #include <cstdint>

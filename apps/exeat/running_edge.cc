@@ -71,29 +71,31 @@ policy::PolicyPtr RunningEdge::Effective(const policy::Policy& policy) const {
   return effective;
 }
 
-base::Status RunningEdge::UseVerifierOf(const policy::Policy& policy) {
-  ASSIGN_OR_RETURN(
-      std::shared_ptr<session::Verifier> verifier,
-      session::Verifier::Make({.issuer = policy.deployment, .skew = policy.sessions.skew},
-                              parts_.keys.Jwks()));
-  base::MutexLock lock(mutex_);
-  verifier_ = std::move(verifier);
-  return absl::OkStatus();
+base::StatusOr<std::shared_ptr<session::Verifier>> RunningEdge::VerifierOf(
+    const policy::Policy& policy) const {
+  return session::Verifier::Make({.issuer = policy.deployment, .skew = policy.sessions.skew},
+                                 parts_.keys.Jwks());
 }
 
-base::Status RunningEdge::Begin(policy::PolicyPtr policy, std::uint64_t revision) {
-  ASSIGN_OR_RETURN(const std::vector<envoy::Resource> resources, Resources(*policy));
-  RETURN_IF_ERROR(UseVerifierOf(*policy));
-  ads_.Preload(resources);
-  Follow(policy);
-  parts_.leaves.Use(policy);
+void RunningEdge::Enforce(policy::PolicyPtr policy, std::uint64_t revision,
+                          std::shared_ptr<session::Verifier> verifier) {
   {
     base::MutexLock lock(mutex_);
     policy_ = std::move(policy);
     revision_ = revision;
+    verifier_ = std::move(verifier);
     restrictions_in_force_ = true;
   }
   Rebuild();
+}
+
+base::Status RunningEdge::Begin(policy::PolicyPtr policy, std::uint64_t revision) {
+  ASSIGN_OR_RETURN(const std::vector<envoy::Resource> resources, Resources(*policy));
+  ASSIGN_OR_RETURN(std::shared_ptr<session::Verifier> verifier, VerifierOf(*policy));
+  ads_.Preload(resources);
+  Follow(policy);
+  parts_.leaves.Use(policy);
+  Enforce(std::move(policy), revision, std::move(verifier));
   return absl::OkStatus();
 }
 
@@ -139,6 +141,7 @@ base::Status RunningEdge::Publish(policy::PolicyPtr candidate, std::uint64_t rev
     former = policy_;
   }
   ASSIGN_OR_RETURN(const std::vector<envoy::Resource> resources, Resources(*candidate));
+  ASSIGN_OR_RETURN(std::shared_ptr<session::Verifier> verifier, VerifierOf(*candidate));
   // What both need is kept until Envoy has answered.
   Follow(candidate);
   const base::Status taken = ads_.Publish(resources, kAcknowledgeTimeout);
@@ -148,14 +151,7 @@ base::Status RunningEdge::Publish(policy::PolicyPtr candidate, std::uint64_t rev
                            ads_.WaitAcknowledged(std::chrono::milliseconds(0)).ok());
     return taken;
   }
-  RETURN_IF_ERROR(UseVerifierOf(*candidate));
-  {
-    base::MutexLock lock(mutex_);
-    policy_ = candidate;
-    revision_ = revision;
-    restrictions_in_force_ = true;
-  }
-  Rebuild();
+  Enforce(candidate, revision, std::move(verifier));
   ads_.LeavesChanged(parts_.leaves.Use(candidate));
   return absl::OkStatus();
 }

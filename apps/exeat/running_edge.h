@@ -75,7 +75,9 @@ class RunningEdge final : public ops::Edge {
   explicit RunningEdge(Parts parts);
 
   base::StatusOr<std::vector<envoy::Resource>> Resources(const policy::Policy& policy) const;
-  base::Status UseVerifierOf(const policy::Policy& policy);
+  base::StatusOr<std::shared_ptr<session::Verifier>> VerifierOf(const policy::Policy& policy) const;
+  void Enforce(policy::PolicyPtr policy, std::uint64_t revision,
+               std::shared_ptr<session::Verifier> verifier);
   policy::PolicyPtr Effective(const policy::Policy& policy) const;
   void Follow(const policy::PolicyPtr& policy);
   void SetRestrictionsInForce(bool in_force);

@@ -1,6 +1,7 @@
 // The state directory: who may use it, which version wrote it, and that only one edge does.
 //
-// Shapes:   STATE/{version,lock,exeat.db,ca/,keys/,audit/}, 0700; sockets and Envoy's own files in
+// Shapes:   STATE/{version,lock,exeat.db,operator.secret,ca/,keys/,audit/}, 0700; sockets and
+// Envoy's own files in
 //           `run`, which may lie elsewhere when STATE is too deep for a socket's 108 bytes.
 // Errors:   kFailedPrecondition names what was found, what was expected and what to do.
 #pragma once
@@ -15,7 +16,7 @@ namespace exeat {
 struct StateDirectory {
   std::string path;
   std::string run;        // 0700: operator.sock
-  std::string envoy_run;  // Envoy's working directory: control.sock, admin.sock, bootstrap.json
+  std::string envoy_run;  // Envoy's working directory: control.sock, admin.sock
   base::UniqueFd lock;    // held as long as this edge lives
 
   std::string OperatorSocket() const { return run + "/operator.sock"; }

@@ -1,4 +1,4 @@
-// The one file that Envoy reads: who it is, and the socket over which it learns the rest.
+// What Envoy is started with: who it is, and the socket over which it learns the rest.
 //
 // Limits:  started with --reject-unknown-dynamic-fields, without which a misspelt field in a push
 //          silently empties a filter.

@@ -3,8 +3,9 @@
 // Why here:   the composition root implements it over Envoy, keys and resolver; the desks stay free
 //             of all three, so that every rule of theirs is testable with a fake.
 // Errors:     Publish and PublishKeys: kFailedPrecondition Envoy refused, in Envoy's words, and the
-//             last good is back in force; kUnavailable no answer in time: what is in force is not
-//             known, and Check denies until it is.
+//             last good is back in force; kUnavailable no Envoy is connected: nothing was applied;
+//             kDeadlineExceeded no answer in time: Check denies while what is in force is not
+//             known.
 // Threads:    every method is safe concurrently.
 #pragma once
 

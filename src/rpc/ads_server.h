@@ -5,7 +5,8 @@
 // Errors:    Publish: kFailedPrecondition Envoy refused (its words are in the message) and the
 //            resources before are back in force; kUnavailable no Envoy connected;
 //            kDeadlineExceeded not acknowledged in time, the resources before are back.
-// Threads:   safe concurrently; callbacks run on gRPC's threads and must not block.
+// Threads:   safe concurrently. The hooks run on gRPC's threads; `leaf` and `nacked` under this
+//            server's lock, so they must not call back into it.
 // Source:    docs/adr/0010-delta-ads.md
 #pragma once
 

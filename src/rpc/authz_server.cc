@@ -131,11 +131,13 @@ void AuthzServer::Answer(const CheckRequest& request, CheckResponse& response) c
     check = FactsOf(request, clock_.UnixNow());
     snapshot = hooks_.snapshot();
     verdict = Judge(check, *snapshot);
+    RenderVerdict(verdict, check.facts.leg, check.request_id, &response);
   } catch (const std::exception& error) {
+    base::Secret::Wipe(verdict.presented_token);
     verdict = authz::Verdict();
     base::LogError("a check failed: denying", {{"error", error.what()}});
+    RenderVerdict(verdict, check.facts.leg, {}, &response);
   }
-  RenderVerdict(verdict, check.facts.leg, check.request_id, &response);
   base::Secret::Wipe(verdict.presented_token);
   hooks_.observe(check.facts.leg, verdict, clock_.BootNow() - started);
 }

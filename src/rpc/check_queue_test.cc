@@ -139,6 +139,7 @@ TEST(CheckQueue, RefusesOnceTheServerIsShutDown) {
 TEST(CheckQueue, EndsInTheMiddleOfALoad) {
   for (int round = 0; round < 20; ++round) {
     Served served(Echo, 2);
+    ASSERT_EQ(served.Ask("/x"), "/x");
     std::atomic<bool> begun{false};
     std::jthread guest([&] {
       while (served.Ask("/x", std::chrono::seconds(5)) == "/x") begun = true;

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <thread>
@@ -131,11 +132,13 @@ void Control::RecordRefusedName(std::string_view name, std::uint64_t unreported)
 
 // Envoy does not know what was attached; the policy does.
 void Control::RecordOutcome(audit::Event event) {
-  const auto snapshot = edge_->snapshot();
-  for (const policy::Destination& destination : snapshot->policy->destinations) {
-    if (event.allowed && destination.name == event.destination) {
-      event.credential = destination.credential;
-    }
+  if (event.allowed) {
+    const auto snapshot = edge_->snapshot();
+    const auto& all = snapshot->policy->destinations;
+    const auto served = std::find_if(all.begin(), all.end(), [&](const auto& destination) {
+      return destination.name == event.destination;
+    });
+    if (served != all.end()) event.credential = served->credential;
   }
   const base::Status recorded = Record(std::move(event));
   if (!recorded.ok()) {

@@ -45,8 +45,7 @@ RunningEdge::RunningEdge(Parts parts)
                   ++status_.nacks;
                   status_.last_nack = error;
                 },
-            .connected = [this](int streams) { parts_.metrics.SetEnvoyUp(streams > 0); }}),
-      snapshot_() {
+            .connected = [this](int streams) { parts_.metrics.SetEnvoyUp(streams > 0); }}) {
   snapshot_.Set(std::make_shared<authz::Snapshot>());
   status_.envoy_version = parts_.envoy_version;
 }

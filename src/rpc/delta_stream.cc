@@ -92,10 +92,4 @@ std::optional<DeltaReply> DeltaStream::ReplyWith(const std::string& type_url,
   return reply;
 }
 
-bool DeltaStream::Subscribed(const std::string& type_url, const std::string& name) const {
-  const auto found = subscriptions_.find(type_url);
-  return found != subscriptions_.end() &&
-         (found->second.wildcard || found->second.names.contains(name));
-}
-
 }  // namespace exeat::rpc

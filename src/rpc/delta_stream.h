@@ -63,7 +63,6 @@ class DeltaStream {
                                     const std::vector<std::string>& names);
 
   std::size_t Unacknowledged() const { return unacknowledged_.size(); }
-  bool Subscribed(const std::string& type_url, const std::string& name) const;
 
  private:
   struct Subscription {

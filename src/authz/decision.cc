@@ -34,8 +34,8 @@ Refusal Identify(const Facts& facts, const session::Verifier& verifier, Verdict&
   return std::nullopt;
 }
 
-Refusal CheckStanding(const session::Claims& claims, const revocation::Snapshot& denylist) {
-  switch (denylist.Check(claims.sid, claims.jti, claims.sub)) {
+Refusal CheckStanding(const session::VerifiedClaims& claims, const revocation::Snapshot& denylist) {
+  switch (denylist.Check(claims.identity)) {
     case revocation::Standing::kClear:
       return std::nullopt;
     case revocation::Standing::kRevoked:
@@ -130,7 +130,7 @@ Refusal CheckCredential(const policy::Destination& destination, const Snapshot& 
 
 // What may go there, whoever asks: the claims in `verdict` are taken as verified.
 Refusal JudgeIdentified(const Facts& facts, const Snapshot& snapshot, Verdict& verdict) {
-  const session::Claims& claims = *verdict.claims;
+  const session::VerifiedClaims& claims = *verdict.claims;
   if (Refusal refusal = CheckStanding(claims, snapshot.denylist)) return refusal;
   if (Refusal refusal = CheckPosture(snapshot.policy->posture)) return refusal;
   if (Refusal refusal = CheckMethodForLeg(facts)) return refusal;

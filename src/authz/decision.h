@@ -63,7 +63,7 @@ struct Snapshot {
 struct Verdict {
   bool allowed = false;
   Reason reason = Reason::kAuthzUnavailable;      // meaningless when allowed
-  std::shared_ptr<const session::Claims> claims;  // set once a token was verified
+  std::shared_ptr<const session::VerifiedClaims> claims;  // set once a token was verified
   // Points into Snapshot::policy; set once host and port were found, also on a later denial.
   const policy::Destination* destination = nullptr;
   std::string presented_token;  // kConnect, allowed: what to hand to jwt_authn as Bearer. Wipe it.
@@ -75,7 +75,7 @@ Verdict Decide(const Facts& facts, const Snapshot& snapshot);
 // a guest of the proxy would: first for the CONNECT, then, unless that is all, for the request in
 // it.
 struct Question {
-  std::shared_ptr<const session::Claims> claims;
+  std::shared_ptr<const session::VerifiedClaims> claims;
   std::string_view method;
   std::string_view host;
   std::uint16_t port = 443;

@@ -10,7 +10,7 @@ namespace {
 Question Ask(std::string_view method, std::string_view host, std::uint16_t port,
              std::string_view path) {
   Question question;
-  question.claims = std::make_shared<const session::Claims>(ClaimsOf("a"));
+  question.claims = std::make_shared<const session::VerifiedClaims>(ClaimsOf("a"));
   question.method = method;
   question.host = host;
   question.port = port;

@@ -24,7 +24,7 @@ namespace exeat::authz {
 struct Presented {
   std::optional<Reason> refusal = Reason::kTokenInvalid;  // nullopt: `claims` name the session
   // Also beside a refusal, when one token verified and another place spoiled it.
-  std::shared_ptr<const session::Claims> claims;
+  std::shared_ptr<const session::VerifiedClaims> claims;
   base::Secret token;  // kConnect, verified
 };
 

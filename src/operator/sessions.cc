@@ -195,7 +195,7 @@ base::Status SessionDesk::CheckRequest(const SessionRequest& request,
 
 base::Status SessionDesk::CheckStanding(const store::SessionRow& row) const {
   const auto denylist = parts_.denylist.Read();
-  switch (denylist.Check(row.sid, row.jti, row.sub)) {
+  switch (denylist.Check({row.sid, row.jti, row.sub})) {
     case revocation::Standing::kClear:
       return absl::OkStatus();
     case revocation::Standing::kRevoked:
@@ -315,7 +315,7 @@ base::StatusOr<SessionView> SessionDesk::Show(const std::string& sid) {
 SessionView SessionDesk::View(store::SessionRow row) const {
   SessionView view;
   view.revoked =
-      parts_.denylist.Read().Check(row.sid, row.jti, row.sub) != revocation::Standing::kClear;
+      parts_.denylist.Read().Check({row.sid, row.jti, row.sub}) != revocation::Standing::kClear;
   view.ended = row.expires_at <= parts_.clock.UnixNow();
   view.row = std::move(row);
   return view;

@@ -44,7 +44,7 @@ class Sessions : public ::testing::Test {
   }
   revocation::Standing StandingOf(const Minted& minted) {
     const store::SessionRow& row = minted.session.row;
-    return denylist_.Read().Check(row.sid, row.jti, row.sub);
+    return denylist_.Read().Check({row.sid, row.jti, row.sub});
   }
 
   base::FakeClock clock_;
@@ -213,7 +213,7 @@ TEST_F(Sessions, AreDeniedUntilTheDenylistIsLoaded) {
   store_.FailWith(base::MakeStatus(StatusCode::kUnavailable, "corrupt"));
   SessionDesk restarted({edge_, keys_, fresh, store_, worker_, audit_, metrics_, clock_}, {});
   EXPECT_THAT(restarted.Load(), StatusIs(StatusCode::kUnavailable));
-  EXPECT_EQ(fresh.Read().Check("s", "j", "b"), revocation::Standing::kNotLoaded);
+  EXPECT_EQ(fresh.Read().Check({"s", "j", "b"}), revocation::Standing::kNotLoaded);
   store_.FailWith(absl::OkStatus());
   EXPECT_THAT(restarted.Create({"alice", {}, seconds(60)}),
               StatusSays(StatusCode::kUnavailable, "not loaded"));

@@ -68,7 +68,7 @@ std::string WithSession(authz::Question question, const Explanation& explanation
   session::Claims claims;
   claims.sid = claims.jti = claims.sub = "any";
   if (!explanation.grant.empty()) claims.grants.push_back(explanation.grant);
-  question.claims = std::make_shared<const session::Claims>(std::move(claims));
+  question.claims = std::make_shared<const session::VerifiedClaims>(std::move(claims));
   const authz::Verdict verdict = authz::Explain(question, snapshot);
   return verdict.allowed ? "allowed" : std::string(authz::Code(verdict.reason));
 }
@@ -113,7 +113,7 @@ nlohmann::json LimitJson(const std::optional<policy::RateLimit>& limit) {
 }  // namespace
 
 base::StatusOr<Explanation> ExplainRequest(const std::string& method, const std::string& url_text,
-                                           std::shared_ptr<const session::Claims> claims,
+                                           std::shared_ptr<const session::VerifiedClaims> claims,
                                            const authz::Snapshot& snapshot) {
   if (!IsMethod(method)) {
     return MakeStatus(StatusCode::kInvalidArgument, "the method must be in capitals, e.g. GET");

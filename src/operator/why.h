@@ -42,7 +42,7 @@ struct Explanation {
 
 // `claims` null: as a request that presents no token.
 base::StatusOr<Explanation> ExplainRequest(const std::string& method, const std::string& url,
-                                           std::shared_ptr<const session::Claims> claims,
+                                           std::shared_ptr<const session::VerifiedClaims> claims,
                                            const authz::Snapshot& snapshot);
 
 std::string ToText(const Explanation& explanation);

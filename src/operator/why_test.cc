@@ -11,8 +11,8 @@ using base::IsOk;
 using base::StatusCode;
 using base::StatusIs;
 
-std::shared_ptr<const session::Claims> ClaimsWith(std::vector<std::string> grants = {}) {
-  return std::make_shared<const session::Claims>(authz::ClaimsOf("a", std::move(grants)));
+std::shared_ptr<const session::VerifiedClaims> ClaimsWith(std::vector<std::string> grants = {}) {
+  return std::make_shared<const session::VerifiedClaims>(authz::ClaimsOf("a", std::move(grants)));
 }
 
 TEST(Why, NamesTheRuleAndTheCredentialOfAnAllowedRequest) {

@@ -10,7 +10,6 @@
 
 #include "crypto/digest.h"
 #include "crypto/random.h"
-#include "revocation/key_table.h"
 
 namespace exeat::revocation {
 namespace {
@@ -93,15 +92,19 @@ struct Snapshot::Body {
   std::size_t delta() const { return added->size() + removed->size(); }
 };
 
+Identity::Identity(std::string_view sid, std::string_view jti, std::string_view sub)
+    : session(KeyOf(Kind::kSession, sid)),
+      token(KeyOf(Kind::kTokenId, jti)),
+      subject(KeyOf(Kind::kSubject, sub)) {}
+
 Snapshot::Snapshot() = default;
 
-Standing Snapshot::Check(std::string_view sid, std::string_view jti, std::string_view sub) const {
+Standing Snapshot::Check(const Identity& identity) const {
   if (body_ == nullptr || !body_->loaded) return Standing::kNotLoaded;
   if (body_->everything) return Standing::kRevoked;
   if (body_->size() == 0) return Standing::kClear;
-  const bool revoked = body_->Contains(KeyOf(Kind::kSession, sid)) ||
-                       body_->Contains(KeyOf(Kind::kTokenId, jti)) ||
-                       body_->Contains(KeyOf(Kind::kSubject, sub));
+  const bool revoked = body_->Contains(identity.session) || body_->Contains(identity.token) ||
+                       body_->Contains(identity.subject);
   return revoked ? Standing::kRevoked : Standing::kClear;
 }
 

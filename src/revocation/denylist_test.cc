@@ -15,18 +15,18 @@ namespace {
 std::string Id(std::size_t number) { return "s" + std::to_string(number); }
 
 TEST(DenylistSnapshot, DefaultConstructedKnowsNothingAndSaysSo) {
-  EXPECT_EQ(Snapshot().Check("s", "j", "u"), Standing::kNotLoaded);
+  EXPECT_EQ(Snapshot().Check({"s", "j", "u"}), Standing::kNotLoaded);
   EXPECT_EQ(Standing{}, Standing::kNotLoaded);
 }
 
 TEST(Denylist, IsNotLoadedUntilItWasLoadedWhateverWasAdded) {
   Denylist denylist;
-  EXPECT_EQ(denylist.Read().Check("s", "j", "u"), Standing::kNotLoaded);
+  EXPECT_EQ(denylist.Read().Check({"s", "j", "u"}), Standing::kNotLoaded);
   denylist.Add({Kind::kSession, "other"});
   denylist.SetEverything(false);
-  EXPECT_EQ(denylist.Read().Check("s", "j", "u"), Standing::kNotLoaded);
+  EXPECT_EQ(denylist.Read().Check({"s", "j", "u"}), Standing::kNotLoaded);
   denylist.Load({}, false);
-  EXPECT_EQ(denylist.Read().Check("s", "j", "u"), Standing::kClear);
+  EXPECT_EQ(denylist.Read().Check({"s", "j", "u"}), Standing::kClear);
 }
 
 TEST(Denylist, RevokesByEachOfTheThreeIds) {
@@ -35,19 +35,19 @@ TEST(Denylist, RevokesByEachOfTheThreeIds) {
     Denylist denylist;
     denylist.Load({}, false);
     denylist.Add(entry);
-    EXPECT_EQ(denylist.Read().Check("s", "j", "u"), Standing::kRevoked);
+    EXPECT_EQ(denylist.Read().Check({"s", "j", "u"}), Standing::kRevoked);
     EXPECT_TRUE(denylist.Read().Contains(entry.kind, entry.id));
     EXPECT_TRUE(denylist.Remove(entry));
     EXPECT_FALSE(denylist.Remove(entry));
-    EXPECT_EQ(denylist.Read().Check("s", "j", "u"), Standing::kClear);
+    EXPECT_EQ(denylist.Read().Check({"s", "j", "u"}), Standing::kClear);
   }
 }
 
 TEST(Denylist, DoesNotTakeOneKindOfIdForAnother) {
   Denylist denylist;
   denylist.Load({{Kind::kSession, "x"}}, false);
-  EXPECT_EQ(denylist.Read().Check("a", "x", "x"), Standing::kClear);
-  EXPECT_EQ(denylist.Read().Check("x", "a", "a"), Standing::kRevoked);
+  EXPECT_EQ(denylist.Read().Check({"a", "x", "x"}), Standing::kClear);
+  EXPECT_EQ(denylist.Read().Check({"x", "a", "a"}), Standing::kRevoked);
 }
 
 TEST(Denylist, TellsLongIdsApartByTheirLastByte) {
@@ -66,10 +66,10 @@ TEST(Denylist, RevokesEverybodyAndKeepsTheEntriesForLater) {
   denylist.Load({{Kind::kSession, "s"}}, false);
   denylist.SetEverything(true);
   EXPECT_TRUE(denylist.Read().everything());
-  EXPECT_EQ(denylist.Read().Check("a", "b", "c"), Standing::kRevoked);
+  EXPECT_EQ(denylist.Read().Check({"a", "b", "c"}), Standing::kRevoked);
   denylist.SetEverything(false);
-  EXPECT_EQ(denylist.Read().Check("a", "b", "c"), Standing::kClear);
-  EXPECT_EQ(denylist.Read().Check("s", "b", "c"), Standing::kRevoked);
+  EXPECT_EQ(denylist.Read().Check({"a", "b", "c"}), Standing::kClear);
+  EXPECT_EQ(denylist.Read().Check({"s", "b", "c"}), Standing::kRevoked);
 }
 
 TEST(Denylist, CountsAnEntryThatWasAddedTwiceOnce) {
@@ -162,7 +162,7 @@ TEST(Denylist, NeverLosesAnEntryUnderReadersAndMerges) {
       while (!stop.stop_requested()) {
         const std::size_t known = added.load();
         const Snapshot snapshot = denylist.Read();
-        if (snapshot.Check("x", "y", "always") != Standing::kRevoked) lost = true;
+        if (snapshot.Check({"x", "y", "always"}) != Standing::kRevoked) lost = true;
         if (known > 0 && !snapshot.Contains(Kind::kSession, Id(known - 1))) lost = true;
       }
     });
@@ -217,8 +217,8 @@ TEST(Denylist, ALoadDuringAMergeIsNotUndoneByIt) {
     denylist.WaitForMerge();
     const Snapshot snapshot = denylist.Read();
     EXPECT_EQ(snapshot.size(), 1u);
-    EXPECT_EQ(snapshot.Check(ids[5], ids[5], "x"), Standing::kClear);
-    EXPECT_EQ(snapshot.Check("x", "x", "only"), Standing::kRevoked);
+    EXPECT_EQ(snapshot.Check({ids[5], ids[5], "x"}), Standing::kClear);
+    EXPECT_EQ(snapshot.Check({"x", "x", "only"}), Standing::kRevoked);
   }
 }
 
@@ -237,8 +237,8 @@ TEST(Denylist, HoldsAMillionEntriesInAtMostFortyBytesEach) {
   const Snapshot snapshot = denylist.Read();
   EXPECT_LE(static_cast<double>(snapshot.bytes()) / static_cast<double>(snapshot.size()), 40.0);
   for (std::size_t id = 0; id < kCount; id += 997) {
-    ASSERT_EQ(snapshot.Check(ids[id], "j", "u"), Standing::kRevoked);
-    ASSERT_EQ(snapshot.Check(ids[id] + "x", "j", "u"), Standing::kClear);
+    ASSERT_EQ(snapshot.Check({ids[id], "j", "u"}), Standing::kRevoked);
+    ASSERT_EQ(snapshot.Check({ids[id] + "x", "j", "u"}), Standing::kClear);
   }
 }
 

@@ -239,21 +239,22 @@ void OperatorService::Stop() {
                                     const ops::v1::WhyRequest* request, ops::v1::WhyReply* reply) {
   return Guarded(*context, [&]() -> base::Status {
     const authz::Snapshot snapshot = parts_.edge.Current();
-    std::shared_ptr<session::Claims> claims;
+    std::shared_ptr<const session::VerifiedClaims> claims;
     if (!request->sid().empty()) {
       ASSIGN_OR_RETURN(const ops::SessionView view, parts_.sessions.Show(request->sid()));
       if (view.ended) {
         return MakeStatus(StatusCode::kFailedPrecondition,
                           "session " + view.row.sid + " has ended; open a new one");
       }
-      claims = std::make_shared<session::Claims>();
-      claims->sid = view.row.sid;
-      claims->jti = view.row.jti;
-      claims->sub = view.row.sub;
-      claims->iat = claims->nbf = view.row.created_at;
-      claims->exp = view.row.expires_at;
-      claims->grants = view.row.grants;
-      if (snapshot.policy != nullptr) claims->iss = snapshot.policy->deployment;
+      session::Claims named;
+      named.sid = view.row.sid;
+      named.jti = view.row.jti;
+      named.sub = view.row.sub;
+      named.iat = named.nbf = view.row.created_at;
+      named.exp = view.row.expires_at;
+      named.grants = view.row.grants;
+      if (snapshot.policy != nullptr) named.iss = snapshot.policy->deployment;
+      claims = std::make_shared<const session::VerifiedClaims>(std::move(named));
     }
     ASSIGN_OR_RETURN(const ops::Explanation explanation,
                      ops::ExplainRequest(request->method(), request->url(), claims, snapshot));

@@ -14,7 +14,7 @@
 
 #include "base/mutex.h"
 #include "crypto/digest.h"
-#include "session/claims.h"
+#include "session/verified_claims.h"
 
 namespace exeat::session {
 
@@ -24,9 +24,9 @@ class VerifiedTokens {
   explicit VerifiedTokens(std::size_t capacity);
 
   // nullptr when the token is not remembered.
-  std::shared_ptr<const Claims> Find(const crypto::Sha256Digest& token);
+  std::shared_ptr<const VerifiedClaims> Find(const crypto::Sha256Digest& token);
   // Remembers the token, unless Restart has begun another epoch since its keys were taken.
-  void Insert(const crypto::Sha256Digest& token, std::shared_ptr<const Claims> claims,
+  void Insert(const crypto::Sha256Digest& token, std::shared_ptr<const VerifiedClaims> claims,
               std::uint64_t epoch);
   // Forgets everything; from now on only tokens verified in `epoch` are remembered.
   void Restart(std::uint64_t epoch);
@@ -40,7 +40,8 @@ class VerifiedTokens {
       return hash;
     }
   };
-  using Generation = std::unordered_map<crypto::Sha256Digest, std::shared_ptr<const Claims>, Hash>;
+  using Generation =
+      std::unordered_map<crypto::Sha256Digest, std::shared_ptr<const VerifiedClaims>, Hash>;
   struct alignas(64) Shard {
     base::Mutex mutex;
     std::uint64_t epoch GUARDED_BY(mutex) = 0;

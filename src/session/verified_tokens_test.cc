@@ -1,6 +1,7 @@
 #include "session/verified_tokens.h"
 
 #include <string>
+#include <utility>
 
 #include "gtest/gtest.h"
 
@@ -9,10 +10,10 @@ namespace {
 
 crypto::Sha256Digest Token(int number) { return crypto::Sha256(std::to_string(number)); }
 
-std::shared_ptr<const Claims> ClaimsOf(int number) {
-  auto claims = std::make_shared<Claims>();
-  claims->jti = std::to_string(number);
-  return claims;
+std::shared_ptr<const VerifiedClaims> ClaimsOf(int number) {
+  Claims claims;
+  claims.jti = std::to_string(number);
+  return std::make_shared<const VerifiedClaims>(std::move(claims));
 }
 
 TEST(VerifiedTokens, FindsWhatWasRememberedAndNothingElse) {

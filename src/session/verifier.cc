@@ -57,10 +57,10 @@ class CachingVerifier final : public Verifier {
       return Rejected(Rejection::kInvalid);
     }
     if (!parsed->for_us) return Rejected(Rejection::kAudience);
-    return {Rejection::kNone, std::make_shared<const Claims>(std::move(parsed->claims))};
+    return {Rejection::kNone, std::make_shared<const VerifiedClaims>(std::move(parsed->claims))};
   }
 
-  Verification CheckTime(std::shared_ptr<const Claims> claims, base::UnixSeconds now) const {
+  Verification CheckTime(std::shared_ptr<const VerifiedClaims> claims, base::UnixSeconds now) const {
     const base::UnixSeconds skew = options_.skew.count();
     if (now < claims->nbf - skew) return Rejected(Rejection::kNotYetValid);
     if (now >= claims->exp + skew) return Rejected(Rejection::kExpired);

@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "session/claims.h"
+#include "session/verified_claims.h"
 
 namespace exeat::session {
 
@@ -29,7 +29,7 @@ enum class Rejection { kNone, kMissing, kInvalid, kExpired, kNotYetValid, kAudie
 
 struct Verification {
   Rejection rejection = Rejection::kInvalid;
-  std::shared_ptr<const Claims> claims;  // null unless rejection is kNone
+  std::shared_ptr<const VerifiedClaims> claims;  // null unless rejection is kNone
   bool ok() const { return rejection == Rejection::kNone && claims != nullptr; }
 };
 

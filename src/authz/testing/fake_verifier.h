@@ -14,7 +14,7 @@ class FakeVerifier final : public session::Verifier {
  public:
   void Accept(const std::string& token, session::Claims claims) {
     answers_[token] = {session::Rejection::kNone,
-                       std::make_shared<const session::Claims>(std::move(claims))};
+                       std::make_shared<const session::VerifiedClaims>(std::move(claims))};
   }
   void Reject(const std::string& token, session::Rejection rejection) {
     answers_[token] = {rejection, nullptr};

@@ -10,6 +10,7 @@ class MachineClock final : public Clock {
   std::chrono::system_clock::time_point WallNow() const override {
     return std::chrono::system_clock::now();
   }
+  UnixSeconds UnixNow() const override { return time(nullptr); }
   BootTime BootNow() const override {
     timespec now{};
     clock_gettime(CLOCK_BOOTTIME, &now);

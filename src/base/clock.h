@@ -21,8 +21,8 @@ class Clock {
   virtual std::chrono::system_clock::time_point WallNow() const = 0;
   // Monotonic, counts suspend.
   virtual BootTime BootNow() const = 0;
-  // Wall clock in whole seconds, rounded down.
-  UnixSeconds UnixNow() const {
+  // Wall clock in whole seconds, rounded down; the machine's may lag by one tick of the kernel.
+  virtual UnixSeconds UnixNow() const {
     return std::chrono::floor<std::chrono::seconds>(WallNow()).time_since_epoch().count();
   }
 };

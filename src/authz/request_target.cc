@@ -64,6 +64,18 @@ std::string DecodeOnce(std::string_view path) {
   return decoded;
 }
 
+// Letters, digits and marks that no rule below looks at, between single slashes: most paths.
+bool IsPlain(std::string_view target) {
+  char before = ' ';
+  for (const char c : target) {
+    const bool plain = IsAlnum(c) || c == '-' || c == '_' || c == '~' || c == '?' || c == '=' ||
+                       c == '&' || (c == '/' && before != '/');
+    if (!plain) return false;
+    before = c;
+  }
+  return true;
+}
+
 bool HasDotSegment(std::string_view path) {
   for (std::size_t start = 1; start <= path.size();) {
     const std::size_t end = std::min(path.find_first_of("/\\", start), path.size());
@@ -104,6 +116,7 @@ bool IsAddressLiteral(std::string_view authority) {
 
 bool IsMalformedTarget(std::string_view target) {
   if (!target.starts_with('/')) return true;
+  if (IsPlain(target)) return false;
   if (std::any_of(target.begin(), target.end(), IsControl)) return true;
   const std::string_view path = policy::PathOnly(target);
   const auto holds = [path](char c) { return path.find(c) != std::string_view::npos; };

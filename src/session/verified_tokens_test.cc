@@ -3,12 +3,17 @@
 #include <string>
 #include <utility>
 
+#include "crypto/digest.h"
 #include "gtest/gtest.h"
 
 namespace exeat::session {
 namespace {
 
-crypto::Sha256Digest Token(int number) { return crypto::Sha256(std::to_string(number)); }
+// As long as a token, and no two of them end alike.
+std::string Token(int number) {
+  return "header.claims-" + std::to_string(number) + "." + crypto::Sha256Hex("a") +
+         crypto::Sha256Hex(std::to_string(number)).substr(0, 22);
+}
 
 std::shared_ptr<const VerifiedClaims> ClaimsOf(int number) {
   Claims claims;
@@ -22,6 +27,22 @@ TEST(VerifiedTokens, FindsWhatWasRememberedAndNothingElse) {
   tokens.Insert(Token(1), claims, 0);
   EXPECT_EQ(tokens.Find(Token(1)), claims);
   EXPECT_EQ(tokens.Find(Token(2)), nullptr);
+}
+
+TEST(VerifiedTokens, IsNotTakenInByATokenThatEndsAlike) {
+  VerifiedTokens tokens(1000);
+  const std::string token = Token(1);
+  tokens.Insert(token, ClaimsOf(1), 0);
+  ASSERT_NE(tokens.Find(token), nullptr);
+  for (std::size_t at = 0; at < token.size(); ++at) {
+    std::string other = token;
+    other[at] = other[at] == 'x' ? 'y' : 'x';
+    EXPECT_EQ(tokens.Find(other), nullptr) << at;
+  }
+  EXPECT_EQ(tokens.Find("more." + token), nullptr);
+  EXPECT_EQ(tokens.Find(token.substr(1)), nullptr);
+  EXPECT_EQ(tokens.Find(token.substr(token.size() - 9)), nullptr);
+  EXPECT_EQ(tokens.Find(""), nullptr);
 }
 
 TEST(VerifiedTokens, ForgetsEverythingAtARestart) {

@@ -38,7 +38,7 @@ class Verifier {
   struct Options {
     std::string issuer;  // the deployment
     std::chrono::seconds skew{5};
-    std::size_t remembered_tokens = 65536;  // by SHA-256 of the token, oldest half dropped
+    std::size_t remembered_tokens = 65536;  // the oldest half is dropped
   };
   // `jwks` is a JWKS document (RFC 7517) whose keys all have kid, alg ES256, kty EC, crv P-256;
   // empty sets are kFailedPrecondition: nothing could verify. kInvalidArgument for a set that is

@@ -1,0 +1,113 @@
+// Every stream that a verified session has open, and the guest's connection that carries it.
+//
+// Why here:   Envoy asks once a stream, so whoever takes a session's right away must end what is
+//             already running; and what is open is what concurrency means.
+// Shapes:     a connection is named by the guest's end as Check sees it, "IP:PORT"; a stream by
+//             Envoy's id of it (x-request-id). A tunnel is a stream, and each request in it.
+// Order:      Check registers a stream and only then reads what denies it for the last time; a
+//             revoke denies first and then looks for streams. So each revoke sees every stream that
+//             was allowed before it.
+// Fail mode:  an end that is never told keeps a stream open here until its connection is gone.
+// Units:      now in CLOCK_BOOTTIME.
+// Threads:    safe concurrently; one lock, held for a look-up, or for one pass over what is open.
+// Source:     docs/adr/0015-open-streams.md
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/socket_id.h"
+#include "session/verified_claims.h"
+
+namespace exeat::limits {
+
+struct OpenStream {
+  std::string id;
+  std::shared_ptr<const session::VerifiedClaims> claims;
+  std::string host;  // where it goes
+  std::uint16_t port = 0;
+  bool is_tunnel = false;  // a CONNECT, not a request
+};
+
+// Which streams are meant; called under the lock, so it must be quick and not call back.
+using Whose = std::function<bool(const OpenStream&)>;
+
+class OpenStreams {
+ public:
+  enum class Leg { kExplicit, kTransparent };
+
+  // From here on `peer` is this connection. A tunnel's is forgotten with its last stream; one of
+  // the transparent leg, which is told of once, when it is gone.
+  void Connected(std::string_view peer, const base::SocketId& socket, Leg leg);
+
+  // False, and nothing is registered, when no connection of `peer` is known: it could not be cut.
+  // An id that is open already is replaced.
+  bool Begin(std::string_view peer, OpenStream stream);
+  // Registers what cannot be cut.
+  void BeginUnreachable(OpenStream stream);
+  void End(std::string_view id);
+
+  struct Found {
+    std::vector<base::SocketId> sockets;  // each once
+    std::size_t streams = 0;              // on those sockets and of those meant
+    std::size_t unreachable = 0;          // meant, but on no known socket
+  };
+  Found Find(const Whose& whose) const;
+
+  // Envoy has closed these: whatever they carried has ended.
+  void Closed(const std::vector<std::uint64_t>& cookies);
+  // Envoy has ended.
+  void Clear();
+  // Forgets connections that are not among the kernel's for longer than `kLostAfter`, with what
+  // they carry: their end was lost.
+  void Sweep(const std::unordered_set<std::uint64_t>& alive, base::BootTime now);
+
+  // Waits until none of those meant is open; how many still are after `timeout`.
+  std::size_t AwaitNone(const Whose& whose, std::chrono::milliseconds timeout,
+                        const base::Clock& clock);
+
+  std::size_t streams() const;
+  std::size_t connections() const;
+
+  static constexpr std::chrono::seconds kLostAfter{10};
+
+ private:
+  struct Connection {
+    base::SocketId socket;
+    Leg leg = Leg::kExplicit;
+    std::unordered_set<std::string> streams;  // ids
+    base::BootTime missing_since{};           // zero: was there at the last look
+  };
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>()(text);
+    }
+  };
+  struct Entry {
+    OpenStream stream;
+    std::string peer;  // empty: unreachable
+  };
+  template <class T>
+  using Map = std::unordered_map<std::string, T, Hash, std::equal_to<>>;
+
+  void EndLocked(std::string_view id) REQUIRES(mutex_);
+  void DropLocked(Map<Connection>::iterator connection) REQUIRES(mutex_);
+  std::size_t CountLocked(const Whose& whose) const REQUIRES(mutex_);
+
+  mutable base::Mutex mutex_;
+  base::CondVar ended_;
+  Map<Entry> streams_ GUARDED_BY(mutex_);
+  Map<Connection> connections_ GUARDED_BY(mutex_);
+};
+
+}  // namespace exeat::limits

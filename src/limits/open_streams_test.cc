@@ -1,0 +1,159 @@
+#include "limits/open_streams.h"
+
+#include <thread>
+
+#include "base/testing/fake_clock.h"
+#include "gtest/gtest.h"
+
+namespace exeat::limits {
+namespace {
+
+using Leg = OpenStreams::Leg;
+constexpr std::chrono::milliseconds kNow{0};
+
+base::SocketId Socket(std::uint64_t cookie) { return {cookie, {}, {}}; }
+
+OpenStream Stream(const std::string& id, const std::string& sid) {
+  session::Claims claims;
+  claims.sid = sid;
+  claims.jti = sid + "-token";
+  claims.sub = "agent";
+  OpenStream stream;
+  stream.id = id;
+  stream.claims = std::make_shared<const session::VerifiedClaims>(std::move(claims));
+  return stream;
+}
+
+Whose Of(const std::string& sid) {
+  return [sid](const OpenStream& stream) { return stream.claims->sid == sid; };
+}
+
+std::vector<std::uint64_t> Cookies(const OpenStreams::Found& found) {
+  std::vector<std::uint64_t> cookies;
+  for (const auto& socket : found.sockets) cookies.push_back(socket.cookie);
+  return cookies;
+}
+
+TEST(OpenStreams, FindsEachSocketOfASessionOnce) {
+  OpenStreams streams;
+  streams.Connected("10.0.0.1:1", Socket(1), Leg::kExplicit);
+  streams.Connected("10.0.0.1:2", Socket(2), Leg::kExplicit);
+  EXPECT_TRUE(streams.Begin("10.0.0.1:1", Stream("tunnel", "a")));
+  EXPECT_TRUE(streams.Begin("10.0.0.1:1", Stream("request", "a")));
+  EXPECT_TRUE(streams.Begin("10.0.0.1:2", Stream("other", "b")));
+  const auto found = streams.Find(Of("a"));
+  EXPECT_EQ(Cookies(found), std::vector<std::uint64_t>{1});
+  EXPECT_EQ(found.streams, 2u);
+  EXPECT_EQ(found.unreachable, 0u);
+}
+
+TEST(OpenStreams, RefusesAStreamOfAConnectionNobodyKnows) {
+  OpenStreams streams;
+  EXPECT_FALSE(streams.Begin("10.0.0.1:1", Stream("r", "a")));
+  EXPECT_EQ(streams.streams(), 0u);
+}
+
+TEST(OpenStreams, CountsWhatCannotBeCut) {
+  OpenStreams streams;
+  streams.BeginUnreachable(Stream("r", "a"));
+  const auto found = streams.Find(Of("a"));
+  EXPECT_TRUE(found.sockets.empty());
+  EXPECT_EQ(found.unreachable, 1u);
+}
+
+TEST(OpenStreams, ForgetsATunnelsConnectionWithItsLastStream) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1), Leg::kExplicit);
+  streams.Begin("p", Stream("tunnel", "a"));
+  streams.Begin("p", Stream("request", "a"));
+  streams.End("tunnel");
+  EXPECT_EQ(streams.connections(), 1u);
+  streams.End("request");
+  EXPECT_EQ(streams.connections(), 0u);
+  EXPECT_EQ(streams.streams(), 0u);
+}
+
+TEST(OpenStreams, KeepsATransparentConnectionBetweenItsRequests) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1), Leg::kTransparent);
+  streams.Begin("p", Stream("first", "a"));
+  streams.End("first");
+  EXPECT_TRUE(streams.Begin("p", Stream("second", "a")));
+}
+
+TEST(OpenStreams, DropsWhatThePortCarriedBeforeWhenItComesAgain) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1), Leg::kExplicit);
+  streams.Begin("p", Stream("before", "a"));
+  streams.Connected("p", Socket(2), Leg::kExplicit);
+  EXPECT_EQ(streams.streams(), 0u);
+  streams.Begin("p", Stream("after", "b"));
+  EXPECT_EQ(Cookies(streams.Find(Of("b"))), std::vector<std::uint64_t>{2});
+}
+
+TEST(OpenStreams, KeepsStreamsWhenTheSameConnectionIsToldOfAgain) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1), Leg::kExplicit);
+  streams.Begin("p", Stream("first", "a"));
+  streams.Connected("p", Socket(1), Leg::kExplicit);
+  EXPECT_EQ(streams.Find(Of("a")).streams, 1u);
+}
+
+TEST(OpenStreams, EndsAllThatAClosedSocketCarried) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1), Leg::kTransparent);
+  streams.Connected("q", Socket(2), Leg::kTransparent);
+  streams.Begin("p", Stream("one", "a"));
+  streams.Begin("p", Stream("two", "b"));
+  streams.Begin("q", Stream("three", "a"));
+  streams.Closed({1});
+  EXPECT_EQ(streams.streams(), 1u);
+  EXPECT_EQ(streams.connections(), 1u);
+  EXPECT_EQ(Cookies(streams.Find(Of("a"))), std::vector<std::uint64_t>{2});
+}
+
+TEST(OpenStreams, SweepsAConnectionOnlyOnceItIsGoneForLong) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1), Leg::kExplicit);
+  streams.Begin("p", Stream("lost", "a"));
+  const base::BootTime start = std::chrono::hours(1);
+  streams.Sweep({}, start);
+  streams.Sweep({}, start + OpenStreams::kLostAfter - std::chrono::nanoseconds(1));
+  EXPECT_EQ(streams.streams(), 1u);
+  streams.Sweep({1}, start + OpenStreams::kLostAfter);
+  streams.Sweep({}, start + OpenStreams::kLostAfter * 2);
+  EXPECT_EQ(streams.streams(), 1u) << "it had come back in between";
+  streams.Sweep({}, start + OpenStreams::kLostAfter * 3);
+  EXPECT_EQ(streams.streams(), 0u);
+  EXPECT_EQ(streams.connections(), 0u);
+}
+
+TEST(OpenStreams, TellsHowManyAreOpenWhenTimeRunsOut) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1), Leg::kExplicit);
+  streams.Begin("p", Stream("r", "a"));
+  const base::FakeClock clock;
+  EXPECT_EQ(streams.AwaitNone(Of("a"), kNow, clock), 1u);
+  EXPECT_EQ(streams.AwaitNone(Of("b"), kNow, clock), 0u);
+}
+
+TEST(OpenStreams, WakesWhoWaitsForTheLastEnd) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1), Leg::kExplicit);
+  streams.Begin("p", Stream("r", "a"));
+  std::jthread ender([&] { streams.End("r"); });
+  EXPECT_EQ(streams.AwaitNone(Of("a"), std::chrono::minutes(1), base::SystemClock()), 0u);
+}
+
+TEST(OpenStreams, ForgetsEverythingWhenEnvoyHasEnded) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1), Leg::kTransparent);
+  streams.Begin("p", Stream("r", "a"));
+  streams.BeginUnreachable(Stream("u", "a"));
+  streams.Clear();
+  EXPECT_EQ(streams.streams(), 0u);
+  EXPECT_EQ(streams.connections(), 0u);
+}
+
+}  // namespace
+}  // namespace exeat::limits

@@ -100,25 +100,43 @@ class FailsAtAppend final : public store::Store {
   base::StatusOr<store::SessionRow> FindSession(const std::string& sid) override {
     return inner_.FindSession(sid);
   }
-  base::StatusOr<std::vector<store::SessionRow>> ListSessions(base::UnixSeconds after) override {
-    return inner_.ListSessions(after);
+  base::StatusOr<std::uint64_t> PutRevocations(
+      std::span<const store::RevocationRow> rows) override {
+    return inner_.PutRevocations(rows);
   }
-  base::Status PutRevocation(const store::RevocationRow& row) override {
-    return inner_.PutRevocation(row);
+  base::StatusOr<std::uint64_t> DeleteRevocations(
+      std::span<const store::RevocationKey> keys) override {
+    return inner_.DeleteRevocations(keys);
   }
-  base::Status DeleteRevocation(store::RevokedKind kind, const std::string& id) override {
-    return inner_.DeleteRevocation(kind, id);
+  base::StatusOr<std::vector<store::RevocationKey>> DeleteEnded(base::UnixSeconds before) override {
+    return inner_.DeleteEnded(before);
   }
-  base::StatusOr<std::vector<store::RevocationRow>> ListRevocations() override {
-    return inner_.ListRevocations();
-  }
-  base::Status Prune(base::UnixSeconds before) override { return inner_.Prune(before); }
   base::StatusOr<std::uint64_t> AppendPolicy(const std::string&, const std::string&,
                                              base::UnixSeconds) override {
     return base::MakeStatus(StatusCode::kUnavailable, "disk full");
   }
   base::StatusOr<std::optional<store::PolicyRevision>> LatestPolicy() override {
     return inner_.LatestPolicy();
+  }
+  base::StatusOr<store::Position> ReadAll(base::UnixSeconds after,
+                                          const store::Rows& rows) override {
+    return inner_.ReadAll(after, rows);
+  }
+  base::StatusOr<std::vector<store::Change>> ChangesAfter(const store::Position& position,
+                                                          std::size_t limit) override {
+    return inner_.ChangesAfter(position, limit);
+  }
+  base::StatusOr<bool> WaitForChange(std::uint64_t seq,
+                                     std::chrono::milliseconds timeout) override {
+    return inner_.WaitForChange(seq, timeout);
+  }
+  base::StatusOr<std::uint64_t> RenewLease(const std::string& edge,
+                                           const store::Position& applied) override {
+    return inner_.RenewLease(edge, applied);
+  }
+  base::StatusOr<std::vector<store::EdgeLease>> LiveEdges() override { return inner_.LiveEdges(); }
+  base::StatusOr<bool> EndLease(const std::string& edge, std::uint64_t renewals) override {
+    return inner_.EndLease(edge, renewals);
   }
 
  private:

@@ -35,6 +35,28 @@ constexpr std::array kSteps = {
          base_directory TEXT NOT NULL,
          applied_at     INTEGER NOT NULL
        ) STRICT;)",
+    // 2
+    R"(CREATE TABLE revocation_by_key (
+         kind       INTEGER NOT NULL,
+         id         TEXT NOT NULL,
+         reason     TEXT NOT NULL,
+         revoked_at INTEGER NOT NULL,
+         expires_at INTEGER NOT NULL,
+         PRIMARY KEY (kind, id)
+       ) STRICT, WITHOUT ROWID;
+       INSERT INTO revocation_by_key SELECT * FROM revocation;
+       DROP TABLE revocation;
+       ALTER TABLE revocation_by_key RENAME TO revocation;
+       CREATE TABLE change (
+         seq    INTEGER PRIMARY KEY,
+         kind   INTEGER NOT NULL,
+         number INTEGER NOT NULL,
+         id     TEXT NOT NULL,
+         reason TEXT NOT NULL,
+         begins INTEGER NOT NULL,
+         ends   INTEGER NOT NULL,
+         at     INTEGER NOT NULL DEFAULT (unixepoch())
+       ) STRICT;)",
 };
 
 }  // namespace

@@ -9,6 +9,14 @@ namespace exeat::store {
 using base::MakeStatus;
 using base::StatusCode;
 
+Statement& Statement::Reset() {
+  // Its result repeats the error of the last step, which was reported then.
+  sqlite3_reset(statement_.get());
+  bound_ = 0;
+  bind_result_ = SQLITE_OK;
+  return *this;
+}
+
 Statement& Statement::Bind(std::string_view text) {
   // A null pointer would bind NULL, and an empty view may hold one.
   const char* bytes = text.empty() ? "" : text.data();
@@ -35,10 +43,17 @@ base::StatusOr<bool> Statement::Step() {
 base::Status Statement::Run() { return Step().status(); }
 
 std::string Statement::Text(int column) const {
+  std::string text;
+  Text(column, text);
+  return text;
+}
+
+void Statement::Text(int column, std::string& text) const {
+  text.clear();
   const void* bytes = sqlite3_column_blob(statement_.get(), column);
   const int size = sqlite3_column_bytes(statement_.get(), column);
-  if (bytes == nullptr || size <= 0) return {};
-  return std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
+  if (bytes == nullptr || size <= 0) return;
+  text.assign(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
 }
 
 std::int64_t Statement::Number(int column) const {
@@ -110,6 +125,11 @@ base::Status Database::Error(int result) const {
 
 base::StatusOr<Transaction> Transaction::Begin(const Database& database) {
   RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
+  return Transaction(database);
+}
+
+base::StatusOr<Transaction> Transaction::BeginReading(const Database& database) {
+  RETURN_IF_ERROR(database.Execute("BEGIN DEFERRED"));
   return Transaction(database);
 }
 

@@ -20,6 +20,8 @@ namespace exeat::store {
 
 class Statement {
  public:
+  // Makes it ready to run again, with nothing bound.
+  Statement& Reset();
   // Binds the next parameter, from the first on. Text may hold any byte.
   Statement& Bind(std::string_view text);
   Statement& Bind(std::int64_t number);
@@ -29,6 +31,8 @@ class Statement {
   base::Status Run();
 
   std::string Text(int column) const;
+  // As Text, into a string whose memory is used again.
+  void Text(int column, std::string& text) const;
   std::int64_t Number(int column) const;
 
  private:
@@ -73,11 +77,13 @@ class Database {
   std::unique_ptr<sqlite3, Close> connection_;
 };
 
-// Rolls back unless committed. Takes the write lock at once, so that waiting happens here and not
-// halfway.
+// Rolls back unless committed.
 class Transaction {
  public:
+  // Takes the write lock at once, so that waiting happens here and not halfway.
   static base::StatusOr<Transaction> Begin(const Database& database);
+  // Takes no lock; everything that is read was so at one moment.
+  static base::StatusOr<Transaction> BeginReading(const Database& database);
   Transaction(Transaction&& other) noexcept : database_(std::exchange(other.database_, nullptr)) {}
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction();

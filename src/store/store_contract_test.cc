@@ -1,5 +1,6 @@
 #include "store/testing/store_contract.h"
 
+#include "store/testing/change_contract.h"
 #include "store/testing/memory_store.h"
 #include "store/testing/private_directory.h"
 

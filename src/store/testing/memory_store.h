@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <map>
-#include <tuple>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/mutex.h"
+#include "store/lease_table.h"
+#include "store/row_codec.h"
 #include "store/store.h"
 
 namespace exeat::store {
@@ -24,75 +26,67 @@ class MemoryStore final : public Store {
   base::Status InsertSession(const SessionRow& row) override {
     base::MutexLock lock(mutex_);
     RETURN_IF_ERROR(failure_);
-    if (sessions_.emplace(row.sid, row).second) return absl::OkStatus();
-    return absl::AlreadyExistsError("session " + row.sid + " is there already");
+    if (!sessions_.emplace(row.sid, row).second) return SessionIsThere(row.sid);
+    return Changed(Encode(row)).status();
   }
 
   base::Status UpdateSession(const SessionRow& row) override {
     base::MutexLock lock(mutex_);
     RETURN_IF_ERROR(failure_);
     const auto found = sessions_.find(row.sid);
-    if (found == sessions_.end()) return absl::NotFoundError("no session " + row.sid);
+    if (found == sessions_.end()) return NoSession(row.sid);
     found->second = row;
-    return absl::OkStatus();
+    return Changed(Encode(row)).status();
   }
 
   base::StatusOr<SessionRow> FindSession(const std::string& sid) override {
     base::MutexLock lock(mutex_);
     RETURN_IF_ERROR(failure_);
     const auto found = sessions_.find(sid);
-    if (found == sessions_.end()) return absl::NotFoundError("no session " + sid);
+    if (found == sessions_.end()) return NoSession(sid);
     return found->second;
   }
 
-  base::StatusOr<std::vector<SessionRow>> ListSessions(base::UnixSeconds alive_after) override {
+  base::StatusOr<std::uint64_t> PutRevocations(std::span<const RevocationRow> rows) override {
     base::MutexLock lock(mutex_);
     RETURN_IF_ERROR(failure_);
-    std::vector<SessionRow> rows;
-    for (const auto& [sid, row] : sessions_) {
-      if (row.expires_at > alive_after) rows.push_back(row);
+    ASSIGN_OR_RETURN(const std::vector<const RevocationRow*> distinct, Distinct(rows));
+    for (const RevocationRow* row : distinct) {
+      revocations_[{row->kind, row->id}] = *row;
+      RETURN_IF_ERROR(Changed(Encode(*row)).status());
     }
-    std::sort(rows.begin(), rows.end(), [](const SessionRow& a, const SessionRow& b) {
-      return std::tie(a.created_at, a.sid) < std::tie(b.created_at, b.sid);
-    });
-    return rows;
+    return newest_;
   }
 
-  base::Status PutRevocation(const RevocationRow& row) override {
+  base::StatusOr<std::uint64_t> DeleteRevocations(std::span<const RevocationKey> keys) override {
     base::MutexLock lock(mutex_);
     RETURN_IF_ERROR(failure_);
-    RETURN_IF_ERROR(CheckRevocationKey(row.kind, row.id));
-    revocations_[{row.kind, row.id}] = row;
-    return absl::OkStatus();
+    ASSIGN_OR_RETURN(const std::vector<const RevocationKey*> distinct, Distinct(keys));
+    for (const RevocationKey* key : distinct) {
+      if (!revocations_.contains(*key)) return NoRevocation(*key);
+    }
+    for (const RevocationKey* key : distinct) {
+      revocations_.erase(*key);
+      RETURN_IF_ERROR(Changed(Encode(*key)).status());
+    }
+    return newest_;
   }
 
-  base::Status DeleteRevocation(RevokedKind kind, const std::string& id) override {
-    base::MutexLock lock(mutex_);
-    RETURN_IF_ERROR(failure_);
-    if (revocations_.erase({kind, id}) == 1) return absl::OkStatus();
-    return absl::NotFoundError("no such revocation");
-  }
-
-  base::StatusOr<std::vector<RevocationRow>> ListRevocations() override {
-    base::MutexLock lock(mutex_);
-    RETURN_IF_ERROR(failure_);
-    std::vector<RevocationRow> rows;
-    for (const auto& [key, row] : revocations_) rows.push_back(row);
-    std::sort(rows.begin(), rows.end(), [](const RevocationRow& a, const RevocationRow& b) {
-      return std::tie(a.revoked_at, a.kind, a.id) < std::tie(b.revoked_at, b.kind, b.id);
-    });
-    return rows;
-  }
-
-  base::Status Prune(base::UnixSeconds ended_before) override {
+  base::StatusOr<std::vector<RevocationKey>> DeleteEnded(base::UnixSeconds ended_before) override {
     base::MutexLock lock(mutex_);
     RETURN_IF_ERROR(failure_);
     std::erase_if(sessions_,
                   [&](const auto& entry) { return entry.second.expires_at < ended_before; });
-    std::erase_if(revocations_, [&](const auto& entry) {
-      return entry.second.expires_at != 0 && entry.second.expires_at < ended_before;
-    });
-    return absl::OkStatus();
+    std::vector<RevocationKey> pruned;
+    for (const auto& [key, row] : revocations_) {
+      if (row.expires_at != 0 && row.expires_at < ended_before) pruned.push_back(key);
+    }
+    for (const RevocationKey& key : pruned) {
+      revocations_.erase(key);
+      RETURN_IF_ERROR(Changed(Encode(key)).status());
+    }
+    while (changes_.size() > kKeptChanges) changes_.erase(changes_.begin());
+    return pruned;
   }
 
   base::StatusOr<std::uint64_t> AppendPolicy(const std::string& text,
@@ -101,6 +95,9 @@ class MemoryStore final : public Store {
     base::MutexLock lock(mutex_);
     RETURN_IF_ERROR(failure_);
     policies_.push_back({policies_.size() + 1, text, base_directory, applied_at});
+    RETURN_IF_ERROR(Changed({.kind = ChangeColumns::kPolicy,
+                             .number = static_cast<std::int64_t>(policies_.size())})
+                        .status());
     return policies_.back().revision;
   }
 
@@ -111,12 +108,85 @@ class MemoryStore final : public Store {
     return std::optional<PolicyRevision>(policies_.back());
   }
 
+  base::StatusOr<Position> ReadAll(base::UnixSeconds alive_after, const Rows& rows) override {
+    base::MutexLock lock(mutex_);
+    RETURN_IF_ERROR(failure_);
+    for (const auto& [sid, row] : sessions_) {
+      if (rows.session && row.expires_at > alive_after) rows.session(row);
+    }
+    for (const auto& [key, row] : revocations_) {
+      if (rows.revocation) rows.revocation(row);
+    }
+    return Position{kTimeline, newest_};
+  }
+
+  base::StatusOr<std::vector<Change>> ChangesAfter(const Position& position,
+                                                   std::size_t limit) override {
+    base::MutexLock lock(mutex_);
+    RETURN_IF_ERROR(failure_);
+    if (position.timeline != kTimeline || position.seq > newest_) return ReadAgain(position);
+    std::vector<Change> next;
+    auto change = changes_.upper_bound(position.seq);
+    for (; change != changes_.end() && next.size() < limit; ++change)
+      next.push_back(change->second);
+    const bool gap = next.empty() ? position.seq != newest_ : next[0].seq != position.seq + 1;
+    if (gap) return ReadAgain(position);
+    return next;
+  }
+
+  // Waits, as a shared database does.
+  base::StatusOr<bool> WaitForChange(std::uint64_t seq,
+                                     std::chrono::milliseconds timeout) override {
+    base::MutexLock lock(mutex_);
+    RETURN_IF_ERROR(failure_);
+    const base::BootTime deadline = base::SystemClock().BootNow() + timeout;
+    while (newest_ <= seq) {
+      const base::BootTime left = deadline - base::SystemClock().BootNow();
+      if (left <= base::BootTime(0)) return false;
+      changed_.WaitFor(mutex_, left);
+    }
+    return true;
+  }
+
+  base::StatusOr<std::uint64_t> RenewLease(const std::string& edge,
+                                           const Position& applied) override {
+    base::MutexLock lock(mutex_);
+    RETURN_IF_ERROR(failure_);
+    return leases_.Renew(edge, applied, {kTimeline, newest_});
+  }
+
+  base::StatusOr<std::vector<EdgeLease>> LiveEdges() override {
+    base::MutexLock lock(mutex_);
+    RETURN_IF_ERROR(failure_);
+    return leases_.Live();
+  }
+
+  base::StatusOr<bool> EndLease(const std::string& edge, std::uint64_t renewals) override {
+    base::MutexLock lock(mutex_);
+    RETURN_IF_ERROR(failure_);
+    return leases_.End(edge, renewals);
+  }
+
  private:
+  static constexpr char kTimeline[] = "memory";
+
+  base::StatusOr<std::uint64_t> Changed(const ChangeColumns& columns) REQUIRES(mutex_) {
+    ASSIGN_OR_RETURN(Change change, Decode(newest_ + 1, columns));
+    ++newest_;
+    changes_.emplace(newest_, std::move(change));
+    changed_.NotifyAll();
+    return newest_;
+  }
+
   base::Mutex mutex_;
+  base::CondVar changed_;
   base::Status failure_ GUARDED_BY(mutex_);
   std::map<std::string, SessionRow> sessions_ GUARDED_BY(mutex_);
-  std::map<std::pair<RevokedKind, std::string>, RevocationRow> revocations_ GUARDED_BY(mutex_);
+  std::map<RevocationKey, RevocationRow> revocations_ GUARDED_BY(mutex_);
   std::vector<PolicyRevision> policies_ GUARDED_BY(mutex_);
+  std::map<std::uint64_t, Change> changes_ GUARDED_BY(mutex_);
+  std::uint64_t newest_ GUARDED_BY(mutex_) = 0;
+  LeaseTable leases_ GUARDED_BY(mutex_){base::SystemClock()};
 };
 
 }  // namespace exeat::store

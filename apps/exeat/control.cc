@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <thread>
@@ -134,11 +133,8 @@ void Control::RecordRefusedName(std::string_view name, std::uint64_t unreported)
 void Control::RecordOutcome(audit::Event event) {
   if (event.allowed) {
     const auto snapshot = edge_->snapshot();
-    const auto& all = snapshot->policy->destinations;
-    const auto served = std::find_if(all.begin(), all.end(), [&](const auto& destination) {
-      return destination.name == event.destination;
-    });
-    if (served != all.end()) event.credential = served->credential;
+    const policy::Destination* served = snapshot->policy->FindDestination(event.destination);
+    if (served != nullptr) event.credential = served->credential;
   }
   const base::Status recorded = Record(std::move(event));
   if (!recorded.ok()) {

@@ -32,7 +32,7 @@ base::StatusOr<StartingPolicy> Check(ops::PolicySource source, Refusal& refusal)
   policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
   StartingPolicy starting;
   starting.source = std::move(source);
-  starting.policy = std::make_shared<policy::Policy>(std::move(loaded.policy));
+  starting.policy = policy::Share(std::move(loaded.policy));
   return starting;
 }
 

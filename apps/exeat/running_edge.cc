@@ -65,9 +65,9 @@ base::StatusOr<std::vector<envoy::Resource>> RunningEdge::Resources(
 
 // The policy as this edge runs it: ports that the kernel chose in the place of 0.
 policy::PolicyPtr RunningEdge::Effective(const policy::Policy& policy) const {
-  auto effective = std::make_shared<policy::Policy>(policy);
-  effective->listeners = parts_.listeners;
-  return effective;
+  policy::Policy effective = policy;
+  effective.listeners = parts_.listeners;
+  return policy::Share(std::move(effective));
 }
 
 base::StatusOr<std::shared_ptr<session::Verifier>> RunningEdge::VerifierOf(
@@ -104,21 +104,12 @@ void RunningEdge::Follow(const policy::PolicyPtr& policy) {
   {
     base::MutexLock lock(mutex_);
     followed_ = policy;
+    awaited_.clear();
+    for (const auto& destination : policy->destinations) awaited_.insert(destination.host);
   }
   resolver_->Follow(Effective(*policy));
   watch_->Follow(policy);
-  const auto known = [&] {
-    const auto answers = resolver_->Current();
-    for (const auto& destination : policy->destinations) {
-      if (!answers.contains(destination.host)) return false;
-    }
-    return true;
-  };
-  const base::BootTime deadline = parts_.clock.BootNow() + kResolveTimeout;
-  while (!known() && parts_.clock.BootNow() < deadline) {
-    base::MutexLock lock(mutex_);
-    resolved_.WaitFor(mutex_, std::chrono::milliseconds(50));
-  }
+  AwaitAddresses();
   std::set<std::string> clusters, secrets;
   for (const auto& destination : policy->destinations) {
     for (const auto port : destination.ports) {
@@ -130,6 +121,18 @@ void RunningEdge::Follow(const policy::PolicyPtr& policy) {
   }
   ads_.Keep(envoy::kEndpointType, clusters);
   ads_.Keep(envoy::kSecretType, secrets);
+}
+
+void RunningEdge::AwaitAddresses() {
+  const auto answers = resolver_->Current();
+  const base::BootTime deadline = parts_.clock.BootNow() + kResolveTimeout;
+  base::MutexLock lock(mutex_);
+  std::erase_if(awaited_, [&](const std::string& host) { return answers.contains(host); });
+  while (!awaited_.empty()) {
+    const base::BootTime left = deadline - parts_.clock.BootNow();
+    if (left.count() <= 0) return;
+    resolved_.WaitFor(mutex_, left);
+  }
 }
 
 base::Status RunningEdge::Publish(policy::PolicyPtr candidate, std::uint64_t revision) {
@@ -218,10 +221,9 @@ void RunningEdge::AddressesChanged(const std::string& host, const resolver::Addr
                   {{"host", host}, {"address", addresses.denied.front().ToString()}});
   }
   std::vector<envoy::Resource> endpoints;
-  for (const auto& destination : policy->destinations) {
-    if (destination.host != host) continue;
-    for (const auto port : destination.ports) {
-      auto built = envoy::BuildEndpoints(destination, port, addresses.good, parts_.typing);
+  for (const policy::Destination* destination : policy->At(host)) {
+    for (const auto port : destination->ports) {
+      auto built = envoy::BuildEndpoints(*destination, port, addresses.good, parts_.typing);
       if (built.ok()) {
         endpoints.push_back(*std::move(built));
       } else {
@@ -232,7 +234,8 @@ void RunningEdge::AddressesChanged(const std::string& host, const resolver::Addr
   }
   ads_.Put(endpoints);
   Rebuild();
-  resolved_.NotifyAll();
+  base::MutexLock lock(mutex_);
+  if (awaited_.erase(host) > 0 && awaited_.empty()) resolved_.NotifyAll();
 }
 
 void RunningEdge::CredentialChanged(const policy::Credential& credential, const base::Secret& value,

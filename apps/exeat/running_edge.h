@@ -80,6 +80,7 @@ class RunningEdge final : public ops::Edge {
                std::shared_ptr<session::Verifier> verifier);
   policy::PolicyPtr Effective(const policy::Policy& policy) const;
   void Follow(const policy::PolicyPtr& policy);
+  void AwaitAddresses();
   void SetRestrictionsInForce(bool in_force);
   void Rebuild();
   void AddressesChanged(const std::string& host, const resolver::Addresses& addresses);
@@ -97,6 +98,7 @@ class RunningEdge final : public ops::Edge {
   policy::PolicyPtr followed_ GUARDED_BY(mutex_);  // whose addresses and credentials are kept
   std::uint64_t revision_ GUARDED_BY(mutex_) = 0;
   std::shared_ptr<session::Verifier> verifier_ GUARDED_BY(mutex_);
+  std::set<std::string> awaited_ GUARDED_BY(mutex_);  // hosts that never had an answer yet
   std::set<std::string> unavailable_ GUARDED_BY(mutex_);
   std::set<std::string> denied_hosts_ GUARDED_BY(mutex_);
   bool restrictions_in_force_ GUARDED_BY(mutex_) = false;

@@ -24,7 +24,7 @@ base::StatusOr<policy::PolicyPtr> LoadChecked(const PolicySource& source) {
   policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
   RETURN_IF_ERROR(AsStatus(loaded.mistakes));
   RETURN_IF_ERROR(AsStatus(policy::CheckFiles(loaded.policy, source.file)));
-  return std::make_shared<const policy::Policy>(std::move(loaded.policy));
+  return policy::Share(std::move(loaded.policy));
 }
 
 std::string Joined(const std::vector<std::string>& words) {

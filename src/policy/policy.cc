@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace exeat::policy {
 namespace {
@@ -12,6 +13,20 @@ auto Compared(const Credential& c) {
 auto Compared(const ImportedCa& ca) { return std::tie(ca.certificate, ca.key); }
 auto Compared(const Destination& d) {
   return std::tie(d.name, d.host, d.ports, d.credential, d.grant, d.allow, d.limits);
+}
+
+template <typename Entry>
+const Entry* Found(const std::unordered_map<std::string_view, const Entry*>& entries,
+                   std::string_view name) {
+  const auto found = entries.find(name);
+  return found == entries.end() ? nullptr : found->second;
+}
+
+template <typename Entry>
+const Entry* FirstNamed(const std::vector<Entry>& entries, std::string_view name) {
+  const auto found = std::find_if(entries.begin(), entries.end(),
+                                  [&](const Entry& entry) { return entry.name == name; });
+  return found == entries.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -28,28 +43,81 @@ bool Destination::operator==(const Destination& other) const {
   return Compared(*this) == Compared(other);
 }
 
+Directory& Directory::operator=(const Directory&) {
+  filled_ = false;
+  hosts_.clear();
+  destinations_.clear();
+  credentials_.clear();
+  return *this;
+}
+
+// Of two that claim one name the first counts, as in a search.
+void Directory::Fill(const Policy& policy) {
+  for (const Destination& destination : policy.destinations) {
+    hosts_[destination.host].push_back(&destination);
+    destinations_.emplace(destination.name, &destination);
+  }
+  for (const Credential& credential : policy.credentials) {
+    credentials_.emplace(credential.name, &credential);
+  }
+  filled_ = true;
+}
+
 const Destination* Policy::Find(std::string_view host, std::uint16_t port) const {
-  for (const Destination& destination : destinations) {
-    if (destination.host != host) continue;
-    if (std::find(destination.ports.begin(), destination.ports.end(), port) !=
-        destination.ports.end()) {
-      return &destination;
+  const auto serves = [port](const Destination& destination) {
+    const auto& ports = destination.ports;
+    return std::find(ports.begin(), ports.end(), port) != ports.end();
+  };
+  if (directory.filled()) {
+    const auto found = directory.hosts_.find(host);
+    if (found == directory.hosts_.end()) return nullptr;
+    for (const Destination* destination : found->second) {
+      if (serves(*destination)) return destination;
     }
+    return nullptr;
+  }
+  for (const Destination& destination : destinations) {
+    if (destination.host == host && serves(destination)) return &destination;
   }
   return nullptr;
 }
 
 bool Policy::HasHost(std::string_view host) const {
   if (host.empty()) return false;
+  if (directory.filled()) return directory.hosts_.contains(host);
   return std::any_of(destinations.begin(), destinations.end(),
                      [&](const Destination& d) { return d.host == host; });
 }
 
+std::vector<const Destination*> Policy::At(std::string_view host) const {
+  if (directory.filled()) {
+    const auto found = directory.hosts_.find(host);
+    if (found == directory.hosts_.end()) return {};
+    return found->second;
+  }
+  std::vector<const Destination*> served;
+  for (const Destination& destination : destinations) {
+    if (destination.host == host) served.push_back(&destination);
+  }
+  return served;
+}
+
+const Destination* Policy::FindDestination(std::string_view name) const {
+  if (name.empty()) return nullptr;
+  if (directory.filled()) return Found(directory.destinations_, name);
+  return FirstNamed(destinations, name);
+}
+
 const Credential* Policy::FindCredential(std::string_view name) const {
   if (name.empty()) return nullptr;
-  const auto found = std::find_if(credentials.begin(), credentials.end(),
-                                  [&](const Credential& c) { return c.name == name; });
-  return found == credentials.end() ? nullptr : &*found;
+  if (directory.filled()) return Found(directory.credentials_, name);
+  return FirstNamed(credentials, name);
+}
+
+PolicyPtr Share(Policy policy) {
+  auto shared = std::make_shared<Policy>(std::move(policy));
+  shared->directory.Fill(*shared);
+  return shared;
 }
 
 }  // namespace exeat::policy

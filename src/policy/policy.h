@@ -3,7 +3,7 @@
 // Purpose:  every other room reads this and nothing reads YAML. A Policy that exists is coherent:
 //           names are unique and canonical, every reference resolves, no emptiness widens access.
 // Units:    as each name says; durations are std::chrono.
-// Threads:  share as std::shared_ptr<const Policy>.
+// Threads:  share as std::shared_ptr<const Policy>, made by Share where requests are judged by it.
 // Source:   docs/policy.md, docs/schema/exeat-policy.schema.json
 #pragma once
 
@@ -13,6 +13,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "policy/ip_address.h"
@@ -93,6 +95,30 @@ struct ImportedCa {
   bool operator==(const ImportedCa& other) const;
 };
 
+struct Policy;
+using PolicyPtr = std::shared_ptr<const Policy>;
+
+// Where the entries of one Policy stand, so that looking one up does not search all of them.
+// Only Share fills it, for a value that nobody changes any more. A copy may be changed, and so its
+// directory is empty and its lookups search: no lookup can answer for what is not there.
+class Directory {
+ public:
+  Directory() = default;
+  Directory(const Directory&) {}
+  Directory& operator=(const Directory&);
+  bool filled() const { return filled_; }
+
+ private:
+  friend struct Policy;
+  friend PolicyPtr Share(Policy policy);
+  void Fill(const Policy& policy);
+
+  bool filled_ = false;
+  std::unordered_map<std::string_view, std::vector<const Destination*>> hosts_;
+  std::unordered_map<std::string_view, const Destination*> destinations_;
+  std::unordered_map<std::string_view, const Credential*> credentials_;
+};
+
 struct Policy {
   std::string deployment;
   std::string state_dir;  // absolute
@@ -107,14 +133,19 @@ struct Policy {
   std::optional<RateLimit> limits;  // per session
   std::string audit_dir;            // absolute
   int upstream_trust_line = 0;      // in the file, 0 when it is silent
+  Directory directory;
 
   // The destination that serves this canonical host on this port, or nullptr.
   const Destination* Find(std::string_view host, std::uint16_t port) const;
   // Whether any destination has this canonical host, on whatever port.
   bool HasHost(std::string_view host) const;
+  // All destinations that have this canonical host, in the order of the file.
+  std::vector<const Destination*> At(std::string_view host) const;
+  const Destination* FindDestination(std::string_view name) const;
   const Credential* FindCredential(std::string_view name) const;
 };
 
-using PolicyPtr = std::shared_ptr<const Policy>;
+// The policy as everybody reads it from now on, with its directory.
+PolicyPtr Share(Policy policy);
 
 }  // namespace exeat::policy

@@ -1,5 +1,10 @@
 #include "policy/policy.h"
 
+#include <cstddef>
+#include <random>
+#include <string>
+#include <utility>
+
 #include "gtest/gtest.h"
 
 namespace exeat::policy {
@@ -52,6 +57,80 @@ TEST(Policy, FindsCredentialsByName) {
   const Policy policy = TwoPorts();
   EXPECT_EQ(policy.FindCredential("github"), &policy.credentials[0]);
   EXPECT_EQ(policy.FindCredential("gitlab"), nullptr);
+}
+
+// Hosts, names and ports from few letters, so that they repeat and nearly match.
+Policy Random(std::mt19937& random) {
+  const auto word = [&](std::size_t most) {
+    std::string text(random() % (most + 1), 'a');
+    for (char& letter : text) letter = "ab."[random() % 3];
+    return text;
+  };
+  Policy policy;
+  for (auto left = random() % 40; left > 0; --left) {
+    Destination& destination = policy.destinations.emplace_back();
+    destination.name = word(2);
+    destination.host = word(3);
+    for (auto ports = random() % 3; ports > 0; --ports) {
+      destination.ports.push_back(static_cast<std::uint16_t>(random() % 4));
+    }
+    policy.credentials.emplace_back().name = word(2);
+  }
+  return policy;
+}
+
+// The n-th of its kind, so that values of two copies can be compared.
+template <typename Entry>
+std::ptrdiff_t Nth(const std::vector<Entry>& entries, const Entry* found) {
+  return found == nullptr ? -1 : found - entries.data();
+}
+
+TEST(Policy, ASharedOneFindsExactlyWhatASearchFinds) {
+  std::mt19937 random(1);  // the same words in every run
+  std::vector<std::string> words = {""};
+  for (std::size_t i = 0; i < words.size() && words[i].size() < 3; ++i) {
+    for (const char letter : {'a', 'b', '.', 'c'}) words.push_back(words[i] + letter);
+  }
+  int found = 0;
+  for (int round = 0; round < 200; ++round) {
+    const Policy searched = Random(random);
+    const PolicyPtr shared = Share(searched);
+    ASSERT_TRUE(shared->directory.filled());
+    for (const std::string& word : words) {
+      for (std::uint16_t port = 0; port < 5; ++port) {
+        const auto nth = Nth(searched.destinations, searched.Find(word, port));
+        ASSERT_EQ(Nth(shared->destinations, shared->Find(word, port)), nth) << word << port;
+        found += nth >= 0 ? 1 : 0;
+      }
+      ASSERT_EQ(shared->HasHost(word), searched.HasHost(word)) << word;
+      ASSERT_EQ(shared->At(word).size(), searched.At(word).size()) << word;
+      for (std::size_t i = 0; i < shared->At(word).size(); ++i) {
+        ASSERT_EQ(Nth(shared->destinations, shared->At(word)[i]),
+                  Nth(searched.destinations, searched.At(word)[i]));
+      }
+      ASSERT_EQ(Nth(shared->destinations, shared->FindDestination(word)),
+                Nth(searched.destinations, searched.FindDestination(word)));
+      ASSERT_EQ(Nth(shared->credentials, shared->FindCredential(word)),
+                Nth(searched.credentials, searched.FindCredential(word)));
+    }
+  }
+  EXPECT_GT(found, 1000);
+}
+
+TEST(Policy, ACopyOfASharedOneMayBeChangedAndIsSearched) {
+  const PolicyPtr shared = Share(TwoPorts());
+  Policy copy = *shared;
+  copy.destinations[0].host = "gone.test";
+  copy.destinations.emplace_back() = {.name = "new", .host = "new.test", .ports = {443}};
+  EXPECT_EQ(copy.Find("api.github.com", 443), nullptr);
+  EXPECT_EQ(copy.Find("new.test", 443), &copy.destinations.back());
+  Policy assigned;
+  assigned = *shared;
+  assigned.credentials.clear();
+  EXPECT_EQ(assigned.FindCredential("github"), nullptr);
+  const Policy moved = std::move(copy);
+  EXPECT_EQ(moved.Find("gone.test", 443), &moved.destinations[0]);
+  EXPECT_EQ(shared->Find("api.github.com", 443), &shared->destinations[0]);
 }
 
 TEST(Policy, AMovedLineIsNoChange) {

@@ -31,11 +31,13 @@ std::vector<std::pair<std::string, std::vector<std::uint16_t>>> DialledBy(
     const policy::PolicyPtr& policy, const std::string& host) {
   std::vector<std::pair<std::string, std::vector<std::uint16_t>>> dialled;
   if (!policy) return dialled;
-  for (const policy::Destination& destination : policy->destinations) {
-    if (destination.host == host) dialled.emplace_back(destination.name, destination.ports);
+  for (const policy::Destination* destination : policy->At(host)) {
+    dialled.emplace_back(destination->name, destination->ports);
   }
   return dialled;
 }
+
+using Own = base::StatusOr<std::vector<policy::SocketAddress>>;
 
 class ThreadedResolver final : public Resolver {
  public:
@@ -84,8 +86,9 @@ class ThreadedResolver final : public Resolver {
   void TakeAnswer(const std::string& host, const Answer& answer);
   // Filters what is known of the name and tells the listener when that, or what asks, is news.
   void Publish(const std::string& host, const std::vector<policy::IpAddress>& answered,
-               bool asked_anew = false);
-  Addresses Filter(const std::string& host, const std::vector<policy::IpAddress>& answered) const;
+               const Own& own, bool asked_anew = false);
+  Addresses Filter(const std::string& host, const std::vector<policy::IpAddress>& answered,
+                   const Own& own) const;
 
   const Listener listener_;
   const base::Clock& clock_;
@@ -187,12 +190,13 @@ void ThreadedResolver::AdoptNames(const policy::PolicyPtr& before) {
   }
   // What dials a name may have changed while its addresses did not, and then the listener has heard
   // nothing yet of the new destination or port.
+  const Own own = policy_ ? OwnAddresses(policy_->listeners) : Own();
   for (const std::string& host : hosts) {
     const bool asked_anew = DialledBy(before, host) != DialledBy(policy_, host);
     if (is_fixed(host)) {
-      Publish(host, policy_->resolver.hosts.at(host), asked_anew);
+      Publish(host, policy_->resolver.hosts.at(host), own, asked_anew);
     } else if (const auto& known = names_[host].addresses()) {
-      Publish(host, *known, asked_anew);
+      Publish(host, *known, own, asked_anew);
     }
   }
 }
@@ -202,7 +206,7 @@ void ThreadedResolver::ExpireNames() {
   for (auto& [host, state] : names_) {
     if (!state.Expire(now)) continue;
     base::LogWarn("a name's answer is too old and no DNS server gave a new one", {{"host", host}});
-    Publish(host, {});
+    Publish(host, {}, OwnAddresses(policy_->listeners));
   }
 }
 
@@ -235,15 +239,16 @@ void ThreadedResolver::TakeAnswer(const std::string& host, const Answer& answer)
   const auto found = names_.find(host);
   if (found == names_.end()) return;
   found->second.Take(answer, clock_.BootNow());
-  Publish(host, *found->second.addresses());
+  Publish(host, *found->second.addresses(), OwnAddresses(policy_->listeners));
   if (answer.outcome != Answer::Outcome::kAddresses) return;
   base::MutexLock lock(mutex_);
   if (!published_.at(host).denied.empty()) ++denied_answers_;
 }
 
 void ThreadedResolver::Publish(const std::string& host,
-                               const std::vector<policy::IpAddress>& answered, bool asked_anew) {
-  const Addresses addresses = Filter(host, answered);
+                               const std::vector<policy::IpAddress>& answered, const Own& own,
+                               bool asked_anew) {
+  const Addresses addresses = Filter(host, answered, own);
   {
     base::MutexLock lock(mutex_);
     const auto known = published_.find(host);
@@ -258,21 +263,18 @@ void ThreadedResolver::Publish(const std::string& host,
 }
 
 Addresses ThreadedResolver::Filter(const std::string& host,
-                                   const std::vector<policy::IpAddress>& answered) const {
+                                   const std::vector<policy::IpAddress>& answered,
+                                   const Own& own) const {
   Addresses addresses;
-  const auto own = OwnAddresses(policy_->listeners);
+  const std::vector<const policy::Destination*> dialling = policy_->At(host);
   // An address is judged for all ports of the name's destinations: Addresses knows no ports.
   const auto may_dial = [&](const policy::IpAddress& address) {
     if (!own.ok()) return false;
-    return std::all_of(policy_->destinations.begin(), policy_->destinations.end(),
-                       [&](const policy::Destination& destination) {
-                         return destination.host != host ||
-                                std::all_of(destination.ports.begin(), destination.ports.end(),
-                                            [&](std::uint16_t port) {
-                                              return MayDial(address, port,
-                                                             policy_->resolver.allow_private, *own);
-                                            });
-                       });
+    return std::all_of(dialling.begin(), dialling.end(), [&](const policy::Destination* by) {
+      return std::all_of(by->ports.begin(), by->ports.end(), [&](std::uint16_t port) {
+        return MayDial(address, port, policy_->resolver.allow_private, *own);
+      });
+    });
   };
   for (const policy::IpAddress& address : answered) {
     (may_dial(address) ? addresses.good : addresses.denied).push_back(address);

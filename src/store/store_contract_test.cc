@@ -2,6 +2,7 @@
 
 #include "store/testing/change_contract.h"
 #include "store/testing/memory_store.h"
+#include "store/testing/postgres_server.h"
 #include "store/testing/private_directory.h"
 
 namespace exeat::store {
@@ -30,6 +31,19 @@ class SqliteHarness final : public StoreHarness {
   std::unique_ptr<Store> store_ = OpenSqlite(path_).value();
 };
 
+class PostgresqlHarness final : public StoreHarness {
+ public:
+  Store& store() override { return *store_; }
+  void Reopen() override {
+    store_.reset();
+    store_ = OpenPostgresql({.url = url_}).value();
+  }
+
+ private:
+  std::string url_ = PostgresServer::Shared().Url(PostgresServer::Shared().NewDatabase());
+  std::unique_ptr<Store> store_ = OpenPostgresql({.url = url_}).value();
+};
+
 INSTANTIATE_TEST_SUITE_P(Memory, StoreContract,
                          testing::Values(StoreBody{
                              "Memory", [] { return std::make_unique<MemoryHarness>(); }}),
@@ -37,6 +51,10 @@ INSTANTIATE_TEST_SUITE_P(Memory, StoreContract,
 INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract,
                          testing::Values(StoreBody{
                              "Sqlite", [] { return std::make_unique<SqliteHarness>(); }}),
+                         BodyName);
+INSTANTIATE_TEST_SUITE_P(Postgresql, StoreContract,
+                         testing::Values(StoreBody{
+                             "Postgresql", [] { return std::make_unique<PostgresqlHarness>(); }}),
                          BodyName);
 
 TEST(MemoryStore, FailsAndChangesNothingWhileTheSwitchIsOn) {

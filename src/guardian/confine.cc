@@ -135,7 +135,7 @@ std::optional<ChildFailure> Confinement::Apply() const noexcept {
   // Before the uid changes, which may not be able to walk there.
   if (fchdir(run_directory_.get()) != 0) return failed(ChildStep::kRunDirectory);
   if (changes_uid_) {
-    // Raw, as libc's wrappers take locks to tell other threads; this process has none.
+    // Raw, as libc's wrappers take locks to tell other threads; this process has none of them.
     if (syscall(SYS_setgroups, 0, nullptr) != 0 || syscall(SYS_setresgid, gid_, gid_, gid_) != 0 ||
         syscall(SYS_setresuid, uid_, uid_, uid_) != 0) {
       return failed(ChildStep::kUid);

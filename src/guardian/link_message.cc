@@ -1,5 +1,6 @@
 #include "guardian/link_message.h"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
@@ -15,7 +16,9 @@ using base::StatusOr;
 constexpr std::uint8_t kLinkVersion = 1;
 constexpr std::uint8_t kFirstToGuardian = 0x10;
 constexpr std::uint8_t kFirstToControl = 0x40;
-constexpr std::uint32_t kMaxListItems = 1024;
+constexpr std::uint32_t kMaxListItems = kMaxSocketsPerCut;
+constexpr std::uint8_t kIpV4 = 4;
+constexpr std::uint8_t kIpV6 = 6;
 
 class Writer {
  public:
@@ -31,14 +34,28 @@ class Writer {
     (*this)(static_cast<std::uint32_t>(text.size()));
     bytes_ += text;
   }
-  void operator()(const std::vector<std::string>& list) {
-    (*this)(static_cast<std::uint32_t>(list.size()));
-    for (const std::string& item : list) (*this)(item);
+  void operator()(const base::SocketEnd& end) {
+    (*this)(end.is_v4 ? kIpV4 : kIpV6);
+    bytes_.append(reinterpret_cast<const char*>(end.ip.data()), end.is_v4 ? 4 : end.ip.size());
+    (*this)(end.port);
   }
+  void operator()(const base::SocketId& id) {
+    (*this)(id.cookie);
+    (*this)(id.local);
+    (*this)(id.remote);
+  }
+  template <class Item>
+  void operator()(const std::vector<Item>& list) {
+    if (list.size() > kMaxListItems) fits_ = false;
+    (*this)(static_cast<std::uint32_t>(list.size()));
+    for (const Item& item : list) (*this)(item);
+  }
+  bool Fits() const { return fits_ && bytes_.size() <= kMaxLinkMessageBytes; }
   std::string Take() { return std::move(bytes_); }
 
  private:
   std::string bytes_;
+  bool fits_ = true;
 };
 
 class Reader {
@@ -63,7 +80,25 @@ class Reader {
     text = rest_.substr(0, size);
     rest_.remove_prefix(size);
   }
-  void operator()(std::vector<std::string>& list) {
+  void operator()(base::SocketEnd& end) {
+    std::uint8_t version = 0;
+    (*this)(version);
+    if (version != kIpV4 && version != kIpV6) sound_ = false;
+    end = {};
+    end.is_v4 = version == kIpV4;
+    const std::size_t size = end.is_v4 ? 4 : end.ip.size();
+    if (!Has(size)) return;
+    std::copy_n(rest_.begin(), size, end.ip.begin());
+    rest_.remove_prefix(size);
+    (*this)(end.port);
+  }
+  void operator()(base::SocketId& id) {
+    (*this)(id.cookie);
+    (*this)(id.local);
+    (*this)(id.remote);
+  }
+  template <class Item>
+  void operator()(std::vector<Item>& list) {
     std::uint32_t count = 0;
     (*this)(count);
     if (count > kMaxListItems) sound_ = false;
@@ -102,13 +137,23 @@ void Fields(Archive& archive, M& message) {
   } else if constexpr (kIs<Fatal, M>) {
     archive(message.exit_code);
     archive(message.message);
+  } else if constexpr (kIs<CutSockets, M>) {
+    archive(message.batch);
+    archive(message.sockets);
   } else if constexpr (kIs<EnvoyStarted, M>) {
     archive(message.pid);
     archive(message.confinement);
+    archive(message.cutting);
+    archive(message.cut_means);
   } else if constexpr (kIs<EnvoyExited, M>) {
     archive(message.wait_status);
   } else if constexpr (kIs<EnvoyFailed, M>) {
     archive(message.message);
+  } else if constexpr (kIs<SocketsCut, M>) {
+    archive(message.batch);
+    archive(message.closed);
+    archive(message.open);
+    archive(message.took_us);
   } else {
     static_assert(std::is_empty_v<M>, "a message with fields must list them here");
   }
@@ -120,11 +165,12 @@ StatusOr<std::string> EncodeFrom(const Variant& message, std::uint8_t first_kind
   writer(kLinkVersion);
   writer(static_cast<std::uint8_t>(first_kind + message.index()));
   std::visit([&](const auto& alternative) { Fields(writer, alternative); }, message);
+  const bool fits = writer.Fits();
   std::string record = writer.Take();
-  if (record.size() > kMaxLinkMessageBytes) {
+  if (!fits) {
     return MakeStatus(StatusCode::kInvalidArgument,
-                      fmt::format("link message of {} bytes, at most {} fit", record.size(),
-                                  kMaxLinkMessageBytes));
+                      fmt::format("link message of {} bytes: at most {}, and {} items a list, fit",
+                                  record.size(), kMaxLinkMessageBytes, kMaxListItems));
   }
   return record;
 }

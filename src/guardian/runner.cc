@@ -12,6 +12,8 @@
 #include <array>
 #include <cerrno>
 #include <deque>
+#include <iterator>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -20,6 +22,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "guardian/cut_means.h"
+#include "guardian/cutter_thread.h"
 #include "guardian/harden.h"
 #include "guardian/link.h"
 #include "guardian/spawn.h"
@@ -85,6 +89,7 @@ class Runner {
   void TakeSignals();
   void ReadLink();
   void Reap();
+  void SendCuts();
   void Deliver(Event event);
 
   void Do(const SpawnControl&);
@@ -92,6 +97,7 @@ class Runner {
   void Do(const CloseLink&);
   void Do(const SpawnEnvoy& action);
   void Do(const SignalEnvoy& action);
+  void Do(const CutEnvoySockets& action);
   void Do(const SendToControl& action);
   void Do(const PrintReady& action);
   void Do(const PrintError& action);
@@ -100,6 +106,7 @@ class Runner {
 
   StatusOr<pid_t> StartControl();
   StatusOr<EnvoySpawned> StartEnvoyProcess(const EnvoyCommand& command);
+  CutMeans AttachCutter(pid_t envoy);
 
   const GuardianOptions& options_;
   Supervisor supervisor_;
@@ -108,6 +115,8 @@ class Runner {
   UniqueFd signals_;
   UniqueFd timer_;
   std::optional<GuardianLink> link_;
+  std::unique_ptr<CutterThread> cutter_;
+  std::deque<SocketsCut> cuts_;  // to be sent when control has room for them
   // A child is only signalled while unreaped, and only this thread reaps, so a pid cannot have
   // become somebody else's.
   pid_t control_pid_ = -1;
@@ -135,7 +144,9 @@ Status Runner::SetUp() {
   }
   epoll_.Reset(epoll_create1(EPOLL_CLOEXEC));
   if (!epoll_.valid()) return ErrnoStatus(errno, "epoll");
+  ASSIGN_OR_RETURN(cutter_, CutterThread::Start());
   RETURN_IF_ERROR(Watch(signals_.get()));
+  RETURN_IF_ERROR(Watch(cutter_->done_fd()));
   return Watch(timer_.get());
 }
 
@@ -153,6 +164,7 @@ int Runner::Run() {
     TakeSignals();
     ReadLink();
     Reap();
+    SendCuts();
     Deliver(TimerTicked{});
     if (exit_code_) break;
     std::array<epoll_event, 8> ready{};
@@ -197,6 +209,17 @@ void Runner::Reap() {
       envoy_pid_ = -1;
       Deliver(EnvoyEnded{status});
     }
+  }
+}
+
+// Never as many as would fill the link: a control that reads slowly is not yet a broken one.
+void Runner::SendCuts() {
+  std::vector<SocketsCut> done = cutter_->TakeDone();
+  std::move(done.begin(), done.end(), std::back_inserter(cuts_));
+  while (link_ && !cuts_.empty() && Writable(link_->fd())) {
+    Event answer = CutEnded{std::move(cuts_.front())};
+    cuts_.pop_front();
+    Deliver(std::move(answer));
   }
 }
 
@@ -260,7 +283,19 @@ StatusOr<EnvoySpawned> Runner::StartEnvoyProcess(const EnvoyCommand& command) {
   plan.environment = command.environment;
   plan.confinement = &confinement;
   ASSIGN_OR_RETURN(const pid_t pid, Spawn(plan, kExecPatience));
-  return EnvoySpawned{pid, confinement.description()};
+  const CutMeans means = AttachCutter(pid);
+  return EnvoySpawned{pid, confinement.description(), means.description, means.bits};
+}
+
+CutMeans Runner::AttachCutter(pid_t envoy) {
+  StatusOr<DescriptorTable> child = DescriptorTable::Open(envoy);
+  StatusOr<SocketTable> sockets = SocketTable::Open();
+  if (!sockets.ok()) return {0, "none: " + base::Message(sockets.status())};
+  CutMeans means = TryCutMeans(child);
+  std::optional<DescriptorTable> seen;
+  if (child.ok()) seen = *std::move(child);
+  cutter_->Attach(std::make_unique<Cutter>(std::move(seen), *std::move(sockets), means.bits));
+  return means;
 }
 
 void Runner::Do(const SignalControl& action) {
@@ -271,7 +306,13 @@ void Runner::Do(const SignalEnvoy& action) {
   if (envoy_pid_ > 0) kill(envoy_pid_, action.signal);
 }
 
-void Runner::Do(const CloseLink&) { link_.reset(); }
+void Runner::Do(const CloseLink&) {
+  link_.reset();
+  cutter_->Forget();
+  cuts_.clear();
+}
+
+void Runner::Do(const CutEnvoySockets& action) { cutter_->Cut(action.request); }
 
 void Runner::Do(const SendToControl& action) {
   if (!link_) return;

@@ -1,11 +1,11 @@
 // `exeat up`: runs the supervisor's actions on real processes.
 //
 // Why here:   fork, signals and descriptors in one loop of one thread, with every decision left to
-//             supervisor.h.
+//             supervisor.h. Only the cutting of connections has a thread of its own.
 // Fail mode:  whatever ends this process ends both children: the kernel kills them.
-// Threads:    call on the main thread of a process that has no other. Blocks SIGTERM, SIGINT,
-//             SIGHUP, SIGTSTP and SIGCHLD for good: a guardian stopped from the terminal guards
-//             nothing. Reaps every child, its caller's too.
+// Threads:    call on the main thread of a process that has no other; it alone forks. Blocks
+//             SIGTERM, SIGINT, SIGHUP, SIGTSTP and SIGCHLD for good: a guardian stopped from the
+//             terminal guards nothing. Reaps every child, its caller's too.
 // Source:     docs/adr/0009-three-processes.md
 #pragma once
 

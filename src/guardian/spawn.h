@@ -7,7 +7,8 @@
 //             when the guardian's thread ends.
 // Errors:     kUnavailable naming the step that failed, kDeadlineExceeded when the child did not
 //             reach exec in time; no child is left behind.
-// Threads:    the process must have one only, and it must live as long as the children should.
+// Threads:    the calling one must live as long as the children should. Others may run: between
+//             fork and exec nothing is called that could wait for what one of them held.
 #pragma once
 
 #include <sys/types.h>

@@ -65,8 +65,10 @@ void Supervisor::ControlGone(std::string why) {
   control_start_at_ = now_ + wait;
   beating_since_ = base::BootTime{0};
   printed_ready_ = false;
-  // What the next control wants is for it to say; until then the living Envoy has its lease.
+  // What the next control wants is for it to say.
   envoy_asked_ = false;
+  envoy_is_its_own_ = false;
+  KillEnvoyWithoutControl();
   if (phase_ == Phase::kServing) {
     Log(true, std::move(why),
         fmt::format("restart in {} ms",
@@ -85,12 +87,12 @@ void Supervisor::On(const EnvoySpawned& event) {
   envoy_ = Envoy::kRunning;
   started_ = event;
   envoy_spawned_at_ = now_;
-  if (phase_ == Phase::kKilling) {
+  if (phase_ == Phase::kKilling || !Listening()) {
     KillEnvoy();
   } else if (phase_ != Phase::kServing || !envoy_asked_ || running_ != wanted_) {
     TerminateEnvoy(options_.stop_timeout);
   } else {
-    Send(EnvoyStarted{event.pid, event.confinement});
+    TellStarted();
   }
 }
 
@@ -109,9 +111,11 @@ void Supervisor::On(const EnvoyEnded& event) {
   envoy_ = Envoy::kAbsent;
   envoy_start_at_ = now_;
   if (by_itself) envoy_start_at_ += envoy_back_off_.AfterEnd(now_ - envoy_spawned_at_);
-  Send(EnvoyExited{event.wait_status});
+  if (envoy_is_its_own_) Send(EnvoyExited{event.wait_status});
   if (by_itself) Log(true, "Envoy ended", DescribeEnd(event.wait_status));
 }
+
+void Supervisor::On(const CutEnded& event) { Send(event.answer); }
 
 void Supervisor::On(const TerminateAsked&) {
   switch (phase_) {
@@ -165,7 +169,7 @@ void Supervisor::OnMessage(const StartEnvoy& request) {
   }
   if (envoy_ != Envoy::kRunning) return;
   if (running_ == wanted_) {
-    Send(EnvoyStarted{started_.pid, started_.confinement});
+    TellStarted();
   } else {
     TerminateEnvoy(options_.stop_timeout);
   }
@@ -196,6 +200,17 @@ void Supervisor::OnMessage(const Fatal& fatal) {
   } else {
     KillControl("control gave up: " + fatal.message);
   }
+}
+
+void Supervisor::OnMessage(const CutSockets& request) {
+  if (EnvoyIsThere()) {
+    actions_.emplace_back(CutEnvoySockets{request});
+    return;
+  }
+  SocketsCut answer;
+  answer.batch = request.batch;
+  for (const base::SocketId& id : request.sockets) answer.closed.push_back(id.cookie);
+  Send(std::move(answer));
 }
 
 // --- rules of time ---
@@ -239,13 +254,16 @@ void Supervisor::EnforcePhase() {
 }
 
 void Supervisor::ServePhase() {
-  if (control_ == Control::kAbsent && now_ >= control_start_at_) {
+  // A new control finds its ports free, unless the old Envoy's body will not go.
+  const bool room = !EnvoyIsThere() || now_ >= envoy_killed_at_ + options_.kill_timeout;
+  if (control_ == Control::kAbsent && room && now_ >= control_start_at_) {
     control_ = Control::kStarting;
     control_spawned_at_ = now_;
     actions_.emplace_back(SpawnControl{});
   }
   if (envoy_ == Envoy::kAbsent && envoy_asked_ && BeatIsFresh() && now_ >= envoy_start_at_) {
     envoy_ = Envoy::kSpawning;
+    envoy_is_its_own_ = true;
     running_ = wanted_;
     actions_.emplace_back(SpawnEnvoy{running_});
   }
@@ -279,12 +297,13 @@ void Supervisor::KillAll(int exit_code) {
   phase_ = Phase::kKilling;
   phase_deadline_ = now_ + options_.kill_timeout;
   exit_code_ = exit_code;
-  if (envoy_ == Envoy::kRunning || envoy_ == Envoy::kTerminated) KillEnvoy();
+  KillEnvoyWithoutControl();
   if (Listening()) KillControl("");
 }
 
 void Supervisor::KillControl(std::string why) {
   control_ = Control::kKilled;
+  KillEnvoyWithoutControl();
   actions_.emplace_back(SignalControl{SIGKILL});
   actions_.emplace_back(CloseLink{});
   if (!why.empty()) Log(true, std::move(why), "");
@@ -292,13 +311,23 @@ void Supervisor::KillControl(std::string why) {
 
 void Supervisor::KillEnvoy() {
   envoy_ = Envoy::kKilled;
+  envoy_killed_at_ = now_;
   actions_.emplace_back(SignalEnvoy{SIGKILL});
+}
+
+// At once: no control that comes knows the streams that it holds, so none could cut them.
+void Supervisor::KillEnvoyWithoutControl() {
+  if (envoy_ == Envoy::kRunning || envoy_ == Envoy::kTerminated) KillEnvoy();
 }
 
 void Supervisor::TerminateEnvoy(std::chrono::milliseconds patience) {
   envoy_ = Envoy::kTerminated;
   envoy_kill_at_ = now_ + patience;
   actions_.emplace_back(SignalEnvoy{SIGTERM});
+}
+
+void Supervisor::TellStarted() {
+  Send(EnvoyStarted{started_.pid, started_.confinement, started_.cutting, started_.cut_means});
 }
 
 void Supervisor::Send(ToControl message) {

@@ -5,9 +5,10 @@
 // Invariants: at most one Envoy and one control. Envoy is killed on the first TimerTicked at which
 //             the last beat is as old as the lease; with a tick every kTickInterval that is at most
 //             lease + kTickInterval after the beat. Envoy is only ever started while control
-//             beats. After Exit there are no more actions.
+//             beats, and never outlives the control that asked for it: the streams it holds are in
+//             nobody else's memory. After Exit there are no more actions.
 // Units:      CLOCK_BOOTTIME, so a suspended machine wakes to a lease that has run out.
-// Fail mode:  anything unexpected kills control, and its silence then kills Envoy.
+// Fail mode:  anything unexpected kills control, and Envoy with it.
 // Threads:    one.
 // Source:     docs/adr/0009-three-processes.md
 #pragma once
@@ -35,7 +36,7 @@ struct SupervisorOptions {
   std::chrono::milliseconds start_grace{10000};      // from control's start to its first beat
   std::chrono::milliseconds drain_timeout{5000};
   std::chrono::milliseconds stop_timeout{2000};  // from SIGTERM to SIGKILL
-  std::chrono::milliseconds kill_timeout{1000};  // from SIGKILL to leaving without the body
+  std::chrono::milliseconds kill_timeout{1000};  // from SIGKILL to going on without the body
   std::chrono::milliseconds first_delay{100};
   std::chrono::milliseconds longest_delay{5000};
   std::chrono::milliseconds healthy_after{30000};
@@ -55,6 +56,8 @@ struct LinkBroken {
 struct EnvoySpawned {
   pid_t pid = 0;
   std::string confinement;
+  std::string cutting;
+  std::uint32_t cut_means = 0;
 };
 struct EnvoyNotSpawned {
   std::string message;
@@ -62,23 +65,30 @@ struct EnvoyNotSpawned {
 struct EnvoyEnded {
   int wait_status = 0;
 };
+struct CutEnded {
+  SocketsCut answer;
+};
 struct TerminateAsked {};  // SIGTERM or SIGINT
 struct ReloadAsked {};     // SIGHUP
-using Event = std::variant<TimerTicked, ControlNotSpawned, ControlEnded, LinkBroken, EnvoySpawned,
-                           EnvoyNotSpawned, EnvoyEnded, TerminateAsked, ReloadAsked, ToGuardian>;
+using Event =
+    std::variant<TimerTicked, ControlNotSpawned, ControlEnded, LinkBroken, EnvoySpawned,
+                 EnvoyNotSpawned, EnvoyEnded, CutEnded, TerminateAsked, ReloadAsked, ToGuardian>;
 
 // Actions, to be done in order. SpawnControl is answered by ControlNotSpawned or, later,
-// ControlEnded; SpawnEnvoy by EnvoySpawned or EnvoyNotSpawned.
+// ControlEnded; SpawnEnvoy by EnvoySpawned or EnvoyNotSpawned; CutEnvoySockets, later, by CutEnded.
 struct SpawnControl {};
 struct SignalControl {
   int signal = 0;
 };
-struct CloseLink {};
+struct CloseLink {};  // and drop what was to be cut for this control
 struct SpawnEnvoy {
   EnvoyCommand command;
 };
 struct SignalEnvoy {
   int signal = 0;
+};
+struct CutEnvoySockets {
+  CutSockets request;
 };
 struct SendToControl {
   ToControl message;
@@ -98,7 +108,7 @@ struct Exit {
   int code = 0;
 };
 using Action = std::variant<SpawnControl, SignalControl, CloseLink, SpawnEnvoy, SignalEnvoy,
-                            SendToControl, PrintReady, PrintError, LogLine, Exit>;
+                            CutEnvoySockets, SendToControl, PrintReady, PrintError, LogLine, Exit>;
 
 class Supervisor {
  public:
@@ -119,6 +129,7 @@ class Supervisor {
   void On(const EnvoySpawned& event);
   void On(const EnvoyNotSpawned& event);
   void On(const EnvoyEnded& event);
+  void On(const CutEnded& event);
   void On(const TerminateAsked&);
   void On(const ReloadAsked&);
   void On(const ToGuardian& message);
@@ -128,6 +139,7 @@ class Supervisor {
   void OnMessage(const Ready& ready);
   void OnMessage(const Drained&);
   void OnMessage(const Fatal& fatal);
+  void OnMessage(const CutSockets& request);
 
   // The rules of silence, looked at on each tick only: the runner reads every waiting message
   // before it ticks, so a guardian that woke late does not kill for beats that lie unread.
@@ -143,10 +155,12 @@ class Supervisor {
   bool EnvoyIsThere() const { return envoy_ != Envoy::kAbsent; }
   void KillControl(std::string why);
   void KillEnvoy();
+  void KillEnvoyWithoutControl();
   void TerminateEnvoy(std::chrono::milliseconds patience);
   void BeginStop();
   void KillAll(int exit_code);
   void ControlGone(std::string why);
+  void TellStarted();
   void Send(ToControl message);
   void Log(bool warning, std::string message, std::string detail);
 
@@ -170,13 +184,15 @@ class Supervisor {
   BackOff control_back_off_;
 
   Envoy envoy_ = Envoy::kAbsent;
-  bool envoy_asked_ = false;  // by this control
+  bool envoy_asked_ = false;       // by this control
+  bool envoy_is_its_own_ = false;  // spawned for this control
   EnvoyCommand wanted_;
   EnvoyCommand running_;  // what the living Envoy was started with
   EnvoySpawned started_;
   base::BootTime envoy_start_at_{0};
   base::BootTime envoy_spawned_at_{0};
   base::BootTime envoy_kill_at_{0};
+  base::BootTime envoy_killed_at_{0};
   BackOff envoy_back_off_;
 };
 

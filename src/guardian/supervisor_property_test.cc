@@ -1,4 +1,4 @@
-// Thousands of random lives of the supervisor, each held to the two rules that must never break.
+// Thousands of random lives of the supervisor, each held to the rules that must never break.
 #include <signal.h>
 
 #include <random>
@@ -39,7 +39,7 @@ class RandomLife {
 
  private:
   void Something() {
-    switch (Pick(24)) {
+    switch (Pick(25)) {
       case 0:
         if (world_.controls() == 1) world_.EndControl(SIGKILL);
         break;
@@ -71,6 +71,9 @@ class RandomLife {
       case 10:
         Pass(15);
         break;
+      case 11:
+        if (world_.controls() == 1) world_.Message(Fatal{1, "random"});
+        break;
       default:
         if (world_.controls() == 1 && Pick(3) != 0) Beat();
         Pass(1);
@@ -90,6 +93,7 @@ class RandomLife {
   void Check(int step) {
     ASSERT_LE(world_.most_envoys(), 1) << "seed " << seed_ << " step " << step;
     if (world_.envoys() == 0) return;
+    ASSERT_FALSE(world_.envoy_outlives_control()) << "seed " << seed_ << " step " << step;
     ASSERT_LE(world_.clock().BootNow() - beaten_at_, milliseconds(1000) + kTickInterval)
         << "Envoy runs without a beat; seed " << seed_ << " step " << step;
   }
@@ -101,7 +105,7 @@ class RandomLife {
   base::BootTime beaten_at_{0};
 };
 
-TEST(SupervisorAtRandom, NeverTwoEnvoysAndNeverOneWithoutABeatInItsLease) {
+TEST(SupervisorAtRandom, NeverTwoEnvoysNorOneWithoutItsControlOrABeatInItsLease) {
   for (unsigned seed = 1; seed <= 300; ++seed) {
     RandomLife(seed).Run();
     if (HasFailure()) return;

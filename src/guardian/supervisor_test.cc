@@ -118,6 +118,7 @@ TEST_F(Serving, AFatalAfterTheFirstReadyIsACrashLikeAnyOther) {
   world_.Message(Fatal{2, "policy vanished"});
   EXPECT_FALSE(world_.exited());
   EXPECT_TRUE(world_.ControlSignalled(SIGKILL));
+  EXPECT_TRUE(world_.EnvoySignalled(SIGKILL));
   EXPECT_EQ(world_.Count<SpawnControl>(), 1);
 }
 
@@ -157,31 +158,50 @@ TEST_F(Serving, EachReadinessIsPrintedOnce) {
 
 // --- control ends ---
 
-TEST_F(Serving, AControlThatEndsIsReplacedAtOnceAndEnvoyGoesOn) {
+TEST_F(Serving, AControlThatEndsTakesItsEnvoyWithItAndIsReplacedAtOnce) {
   world_.EndControl(SIGKILL);
+  EXPECT_TRUE(world_.EnvoySignalled(SIGKILL));
+  EXPECT_EQ(world_.envoys(), 0);
   EXPECT_EQ(world_.Count<SpawnControl>(), 1);
   EXPECT_EQ(world_.Count<CloseLink>(), 1);
   world_.Pass(milliseconds(500), false);
-  world_.BeatNow();
+  EXPECT_EQ(world_.Count<SpawnEnvoy>(), 0) << "the new control has not asked for one";
   world_.Message(StartEnvoy{Command()});
-  world_.Pass(milliseconds(3000), true);
+  world_.Pass(milliseconds(500), false);
+  EXPECT_EQ(world_.Count<SpawnEnvoy>(), 0) << "nor beaten";
+  world_.BeatNow();
   EXPECT_EQ(world_.envoys(), 1);
-  EXPECT_FALSE(world_.EnvoySignalled(SIGKILL));
   EXPECT_EQ(world_.CountSent<EnvoyStarted>(), 1);
+  EXPECT_EQ(world_.CountSent<EnvoyExited>(), 0) << "that was not its own";
 }
 
-TEST_F(Serving, EnvoyDiesWithTheLeaseWhenTheNewControlIsTooSlow) {
+TEST_F(Serving, AControlThatEndsByItselfTakesItsEnvoyWithItToo) {
+  world_.EndControl(0);
+  EXPECT_TRUE(world_.EnvoySignalled(SIGKILL));
+}
+
+TEST_F(Serving, TheNextControlWaitsForTheOldEnvoysPortsButNotForEver) {
+  world_.dies_at_all = false;
   world_.EndControl(SIGKILL);
+  EXPECT_TRUE(world_.EnvoySignalled(SIGKILL));
   world_.Pass(milliseconds(900), false);
-  EXPECT_EQ(world_.envoys(), 1);
+  EXPECT_EQ(world_.Count<SpawnControl>(), 0);
   world_.Pass(milliseconds(100), false);
-  EXPECT_EQ(world_.envoys(), 0);
-  EXPECT_EQ(world_.controls(), 1) << "its grace is longer than the lease";
+  EXPECT_EQ(world_.Count<SpawnControl>(), 1);
   world_.BeatNow();
-  world_.Pass(milliseconds(1000), true);
-  EXPECT_EQ(world_.envoys(), 0) << "the new control has not asked for one";
   world_.Message(StartEnvoy{Command()});
+  EXPECT_EQ(world_.Count<SpawnEnvoy>(), 0);
+  world_.EndEnvoy(SIGKILL);
+  EXPECT_EQ(world_.Count<SpawnEnvoy>(), 1);
+  EXPECT_EQ(world_.CountSent<EnvoyExited>(), 0) << "that was not its own";
+}
+
+TEST_F(Serving, AnEnvoyThatWasBeingEndedGentlyDiesWithItsControlAtOnce) {
+  world_.dies_of_sigterm = false;
+  world_.Message(StopEnvoy{});
   EXPECT_EQ(world_.envoys(), 1);
+  world_.EndControl(SIGKILL);
+  EXPECT_TRUE(world_.EnvoySignalled(SIGKILL));
 }
 
 TEST_F(Serving, RestartsBackOffFromNothingToFiveSecondsAndHealthResetsThem) {
@@ -207,7 +227,8 @@ TEST_F(Serving, ABrokenLinkKillsControlAndReplacesIt) {
   EXPECT_TRUE(world_.ControlSignalled(SIGKILL));
   EXPECT_EQ(world_.Count<CloseLink>(), 1);
   EXPECT_EQ(world_.Count<SpawnControl>(), 1);
-  EXPECT_EQ(world_.envoys(), 1);
+  EXPECT_TRUE(world_.EnvoySignalled(SIGKILL));
+  EXPECT_EQ(world_.envoys(), 0);
 }
 
 TEST_F(Serving, NothingFromAKilledControlCounts) {
@@ -378,6 +399,7 @@ TEST_F(Serving, NothingIsRestartedWhileDraining) {
   world_.Forget();
   world_.EndControl(SIGKILL);
   EXPECT_EQ(world_.Count<SpawnControl>(), 0);
+  EXPECT_TRUE(world_.EnvoySignalled(SIGKILL));
   EXPECT_TRUE(world_.exited()) << "with no one to drain there is nothing to wait for";
 }
 

@@ -86,6 +86,10 @@ class FakeProcesses {
   int controls() const { return control_alive_ ? 1 : 0; }
   int envoys() const { return envoys_; }
   int most_envoys() const { return most_envoys_; }
+  // An Envoy lives without the very control that it was spawned for.
+  bool envoy_outlives_control() const {
+    return envoys_ > 0 && (!control_alive_ || envoys_control_ != controls_spawned_);
+  }
   bool exited() const { return exited_; }
   int exit_code() const { return exit_code_; }
 
@@ -97,6 +101,7 @@ class FakeProcesses {
  private:
   void Do(const SpawnControl&) {
     if (control_can_start) {
+      ++controls_spawned_;
       control_alive_ = true;
     } else {
       follow_ups_.emplace_back(ControlNotSpawned{"no memory"});
@@ -113,8 +118,9 @@ class FakeProcesses {
       return;
     }
     ++envoys_;
+    envoys_control_ = controls_spawned_;
     most_envoys_ = std::max(most_envoys_, envoys_);
-    follow_ups_.emplace_back(EnvoySpawned{++last_pid_, "a fake"});
+    follow_ups_.emplace_back(EnvoySpawned{++last_pid_, "a fake", "by word", 3});
   }
   void Do(const SignalEnvoy& action) {
     if (envoys_ == 0 || !Deadly(action.signal)) return;
@@ -138,6 +144,8 @@ class FakeProcesses {
   bool control_alive_ = false;
   int envoys_ = 0;
   int most_envoys_ = 0;
+  int controls_spawned_ = 0;
+  int envoys_control_ = 0;
   pid_t last_pid_ = 100;
   int ticks_ = 0;
   bool exited_ = false;

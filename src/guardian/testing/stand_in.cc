@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -23,6 +25,7 @@
 #include "guardian/link.h"
 #include "guardian/runner.h"
 #include "guardian/supervisor.h"
+#include "guardian/testing/tcp_server.h"
 
 namespace exeat::guardian {
 namespace {
@@ -52,6 +55,9 @@ EnvoyCommand StandInEnvoy(const std::string& directory, const std::string& mode)
   if (mode == "probe") {
     command.binary = OwnExecutable();
     command.argv = {"envoy", "--stand-in=envoy", directory + "/secret", std::to_string(getppid())};
+  } else if (mode.starts_with("cut")) {
+    command.binary = OwnExecutable();
+    command.argv = {"envoy", "--stand-in=tcp-server", "-1", "0"};
   } else {
     command.binary = std::filesystem::canonical("/bin/sleep").string();
     command.argv = {"sleep", "1000"};
@@ -59,15 +65,63 @@ EnvoyCommand StandInEnvoy(const std::string& directory, const std::string& mode)
   return command;
 }
 
-void OnMessage(ControlLink& link, const Reporter& reporter, const std::string& mode,
-               const ToControl& message) {
+// Control's connections to the server that stands in for Envoy.
+class Streams {
+ public:
+  explicit Streams(const std::string& directory)
+      : report_(directory + "/run/" + kServerReport), table_(*SocketTable::Open()) {}
+
+  CutSockets Open(Ask ask, int count) {
+    const std::uint16_t port = Port();
+    CutSockets cut{7, {}};
+    bystander_.emplace("127.0.0.1", port);
+    bystander_->Asks(Ask::kEcho);
+    for (int i = 0; i < count; ++i) {
+      Guest& guest = guests_.emplace_back("127.0.0.1", port);
+      guest.Asks(ask);
+      cut.sockets.push_back(*guest.Id(table_));
+    }
+    return cut;
+  }
+  std::string Outcome(const SocketsCut& cut) {
+    int reset = 0;
+    for (Guest& guest : guests_) reset += guest.IsReset() ? 1 : 0;
+    return fmt::format("batch={} closed={} open={} reset={} bystander={}", cut.batch,
+                       cut.closed.size(), cut.open.size(), reset, bystander_->IsServed());
+  }
+
+ private:
+  std::uint16_t Port() const {
+    std::uint16_t port = 0;
+    std::string line;
+    while (sscanf(line.c_str(), "ports %hu", &port) != 1) {
+      std::ifstream file(report_);
+      std::getline(file, line);
+    }
+    return port;
+  }
+
+  const std::string report_;
+  SocketTable table_;
+  std::optional<Guest> bystander_;
+  std::vector<Guest> guests_;
+};
+
+void OnMessage(ControlLink& link, Streams& streams, const Reporter& reporter,
+               const std::string& mode, const ToControl& message) {
   if (const auto* started = std::get_if<EnvoyStarted>(&message)) {
     reporter.Say(fmt::format("envoy-started {}", started->pid));
     (void)link.Send(Ready{fmt::format("ready control={} envoy={}", getpid(), started->pid)});
+    reporter.Say("cutting " + started->cutting);
+    if (mode == "cut") (void)link.Send(streams.Open(Ask::kEcho, 3));
+    if (mode == "cut-deaf") (void)link.Send(streams.Open(Ask::kDeaf, 1));
+    if (mode == "cut-deaf") reporter.Say("asked");
   } else if (const auto* exited = std::get_if<EnvoyExited>(&message)) {
     reporter.Say("envoy-exited " + DescribeEnd(exited->wait_status));
   } else if (const auto* failed = std::get_if<EnvoyFailed>(&message)) {
     reporter.Say("envoy-failed " + failed->message);
+  } else if (const auto* cut = std::get_if<SocketsCut>(&message)) {
+    reporter.Say("cut " + streams.Outcome(*cut));
   } else if (std::holds_alternative<Drain>(message)) {
     reporter.Say("drain");
     if (mode != "stubborn") (void)link.Send(Drained{});
@@ -104,9 +158,11 @@ int ControlMain(int link_fd, const std::string& directory, const std::string& mo
     (void)(*link)->Send(Fatal{2, "exeat.yaml:3: unknown key `lisetners`"});
     _exit(2);
   }
+  Streams streams(directory);
   BeatThread beats(**link, base::SystemClock(), [] { return true; });
-  (*link)->Listen([&](const ToControl& message) { OnMessage(**link, reporter, mode, message); },
-                  [] { _exit(9); });
+  (*link)->Listen(
+      [&](const ToControl& message) { OnMessage(**link, streams, reporter, mode, message); },
+      [] { _exit(9); });
   (void)(*link)->Send(StartEnvoy{StandInEnvoy(directory, mode)});
   Wait();
 }
@@ -175,6 +231,7 @@ int RunStandIn(const std::vector<std::string>& argv) {
   const std::string role = argv.at(1).substr(std::string("--stand-in=").size());
   if (role == "guardian") return GuardianMain(argv.at(2), argv.at(3));
   if (role == "control") return ControlMain(std::stoi(argv.at(2)), argv.at(3), argv.at(4));
+  if (role == "tcp-server") return RunTcpServer(std::stoi(argv.at(2)), std::stoi(argv.at(3)));
   if (role == "envoy") {
     RunProbe(argv.at(2), std::stoi(argv.at(3)));
     Wait();
@@ -186,6 +243,14 @@ int RunStandIn(const std::vector<std::string>& argv) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv, argv + argc);
+  if (argc > 1 && arguments[1] == "--stand-in=hardened-tests") {
+    if (!exeat::guardian::HardenProcess().ok()) return 70;
+    ::testing::InitGoogleMock(&argc, argv);
+    const int failed = RUN_ALL_TESTS();
+    // Without the leak check of a process that may not be traced.
+    std::fflush(nullptr);
+    _exit(failed);
+  }
   if (argc > 1 && arguments[1].starts_with("--stand-in=")) {
     return exeat::guardian::RunStandIn(arguments);
   }

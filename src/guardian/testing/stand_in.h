@@ -15,7 +15,13 @@ namespace exeat::guardian {
 //   garbage-once  the first control breaks its link with a malformed record
 //   probe         its Envoy is the probe below
 //   bad-run-dir   its Envoy's run directory is not there
+//   cut           its Envoy is a TCP server; control connects to it, has three of its connections
+//                 cut, and reports how that came out
+//   cut-deaf      the same with one connection that its Envoy never closes
 // Control reports what it sees in datagrams to DIRECTORY/report.sock.
+//
+// "--stand-in=hardened-tests" runs the tests that follow as arguments in a process hardened as the
+// guardian is.
 int RunStandIn(const std::vector<std::string>& argv);
 
 // The probe: writes to the FIFO `probe.fifo` in its working directory what it may and may not do,

@@ -218,37 +218,118 @@ TEST_F(SqliteStore, KeepsWhatItAcknowledgedWhenTheDiskIsFull) {
   EXPECT_EQ(Open()->ListSessions(0).value().size(), static_cast<std::size_t>(count));
 }
 
-TEST_F(SqliteStore, SurvivesAKillRightAfterTheAcknowledgement) {
-  for (int round = 0; round < 10; ++round) {
-    int acknowledged[2];
-    ASSERT_EQ(pipe2(acknowledged, O_CLOEXEC), 0);
-    base::UniqueFd reader(acknowledged[0]);
-    base::UniqueFd writer(acknowledged[1]);
-    const pid_t child = fork();
-    if (child == 0) {
-      auto store = OpenSqlite(path_, kImpatient);
-      for (std::uint32_t i = 0; store.ok(); ++i) {
-        const RevocationRow row{RevokedKind::kSession, fmt::format("{}-{}", round, i), "", 1, 0};
-        if (!(*store)->PutRevocation(row).ok()) break;
-        if (write(writer.get(), &i, sizeof(i)) != sizeof(i)) break;
-      }
-      _exit(1);
+TEST_F(SqliteStore, KeepsNothingOfABulkThatFillsTheDisk) {
+  ASSERT_THAT(Open()->PutRevocation({RevokedKind::kSession, "before", "", 1, 0}), IsOk());
+  EXPECT_EQ(RunForked([&] {
+              signal(SIGXFSZ, SIG_IGN);
+              const rlimit limit{500'000, 500'000};
+              auto store = OpenSqlite(path_, kImpatient);
+              if (!store.ok() || setrlimit(RLIMIT_FSIZE, &limit) != 0) return 2;
+              std::vector<RevocationRow> rows;
+              for (int i = 0; i < 20'000; ++i) {
+                rows.push_back({RevokedKind::kSession, std::to_string(i), "", 1, 0});
+              }
+              const auto put = (*store)->PutRevocations(rows);
+              if (put.status().code() != StatusCode::kUnavailable) return 3;
+              // What fits is taken again at once.
+              return (*store)->PutRevocations(std::span(rows).first(1)).ok() ? 0 : 4;
+            }),
+            0);
+  auto store = Open();
+  EXPECT_EQ(store->ListRevocations().value().size(), 2U);
+  EXPECT_EQ(store->ReadAll(0, {}).value().seq, 2U);
+}
+
+TEST_F(SqliteStore, SaysThatTheDiskIsFull) {
+  Open();
+  auto raw = Raw();
+  ASSERT_THAT(raw->Execute("PRAGMA max_page_count=20"), IsOk());
+  EXPECT_THAT(raw->Execute("INSERT INTO session VALUES ('s', zeroblob(1) || hex(zeroblob(90000)), "
+                           "'', '[]', 1, 1)"),
+              StatusSays(StatusCode::kUnavailable, "disk is full"));
+}
+
+TEST_F(SqliteStore, SaysUnavailableWhileAnotherProcessIsWriting) {
+  auto store = Open();
+  int locked[2];
+  int release[2];
+  ASSERT_EQ(pipe2(locked, O_CLOEXEC), 0);
+  ASSERT_EQ(pipe2(release, O_CLOEXEC), 0);
+  char byte = 0;
+  const pid_t child = fork();
+  if (child == 0) {
+    close(release[1]);
+    auto raw = Database::Open(path_, std::chrono::milliseconds(20)).value();
+    if (!raw->Execute("BEGIN IMMEDIATE").ok() || write(locked[1], "x", 1) != 1) _exit(1);
+    _exit(static_cast<int>(read(release[0], &byte, 1)));
+  }
+  ASSERT_EQ(read(locked[0], &byte, 1), 1);
+  const RevocationRow row{RevokedKind::kSession, "a", "", 1, 0};
+  EXPECT_THAT(store->PutRevocation(row), StatusSays(StatusCode::kUnavailable, "locked"));
+  close(release[1]);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_THAT(store->PutRevocation(row), IsOk());
+  for (const int fd : {locked[0], locked[1], release[0]}) close(fd);
+}
+
+TEST_F(SqliteStore, KeepsRevocationsWhenAnOlderSchemaIsBroughtForward) {
+  Open();
+  ASSERT_THAT(Raw()->Execute("DROP TABLE change; DROP TABLE revocation; CREATE TABLE revocation ("
+                             "kind INTEGER NOT NULL, id TEXT NOT NULL, reason TEXT NOT NULL, "
+                             "revoked_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, "
+                             "PRIMARY KEY (kind, id)) STRICT; INSERT INTO revocation VALUES "
+                             "(2, 'alice', 'left', 5, 0), (3, '', 'all', 6, 0); "
+                             "PRAGMA user_version=1"),
+              IsOk());
+  auto store = Open();
+  EXPECT_EQ(Raw()->QueryNumber("PRAGMA user_version").value(), NewestSchema());
+  EXPECT_EQ(store->ListRevocations().value(),
+            (std::vector<RevocationRow>{{RevokedKind::kSubject, "alice", "left", 5, 0},
+                                        {RevokedKind::kAll, "", "all", 6, 0}}));
+  EXPECT_EQ(store->PutRevocations(std::vector<RevocationRow>{{.id = "x"}}).value(), 1U);
+}
+
+TEST_F(SqliteStore, RefusesAChangeItCannotUnderstand) {
+  auto store = Open();
+  ASSERT_THAT(Raw()->Execute("INSERT INTO change VALUES (1, 9, 0, '', '', 0, 0, 0)"), IsOk());
+  Position start = store->ReadAll(0, {}).value();
+  start.seq = 0;
+  EXPECT_THAT(store->ChangesAfter(start, 10), StatusIs(StatusCode::kUnavailable));
+}
+
+// Puts a bulk of three in a child that is killed as soon as it has acknowledged it.
+void PutAndBeKilled(const std::string& path, int round) {
+  int acknowledged[2];
+  ASSERT_EQ(pipe2(acknowledged, O_CLOEXEC), 0);
+  base::UniqueFd reader(acknowledged[0]);
+  base::UniqueFd writer(acknowledged[1]);
+  const pid_t child = fork();
+  if (child == 0) {
+    auto store = OpenSqlite(path);
+    std::vector<RevocationRow> rows;
+    for (const char part : {'a', 'b', 'c'}) {
+      rows.push_back({RevokedKind::kSession, fmt::format("{}{}", round, part), "", round, 0});
     }
-    writer.Reset();
-    std::uint32_t last = 0;
-    for (int i = 0; i < 5 + round; ++i) {
-      ASSERT_EQ(read(reader.get(), &last, sizeof(last)), static_cast<ssize_t>(sizeof(last)));
+    if (store.ok() && (*store)->PutRevocations(rows).ok()) {
+      if (write(writer.get(), "x", 1) == 1) pause();
     }
-    kill(child, SIGKILL);
-    ASSERT_EQ(waitpid(child, nullptr, 0), child);
-    while (read(reader.get(), &last, sizeof(last)) == sizeof(last)) {
-    }
-    std::uint32_t stored = 0;
-    const std::vector<RevocationRow> rows = Open()->ListRevocations().value();
-    for (const RevocationRow& row : rows) {
-      if (row.id.starts_with(std::to_string(round) + "-")) ++stored;
-    }
-    EXPECT_GE(stored, last + 1);
+    _exit(1);
+  }
+  writer.Reset();
+  char byte = 0;
+  ASSERT_EQ(read(reader.get(), &byte, 1), 1);
+  kill(child, SIGKILL);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+}
+
+TEST_F(SqliteStore, SurvivesAThousandKillsRightAfterTheAcknowledgement) {
+  constexpr int kRounds = 1000;
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_NO_FATAL_FAILURE(PutAndBeKilled(path_, round));
+    if (round % 50 != 49) continue;
+    auto store = Open();
+    ASSERT_EQ(store->ListRevocations().value().size(), static_cast<std::size_t>(round + 1) * 3);
+    ASSERT_EQ(store->ReadAll(0, {}).value().seq, static_cast<std::uint64_t>(round + 1) * 3);
   }
 }
 

@@ -137,6 +137,12 @@ void PostgresServer::Kill() {
   waitpid(std::exchange(postmaster_, 0), nullptr, 0);
 }
 
+void PostgresServer::MakeStandby() const {
+  const std::string path = data_ + "/standby.signal";
+  std::ofstream{path};
+  if (chown(path.c_str(), uid_, static_cast<gid_t>(-1)) != 0) Fail("chown");
+}
+
 std::string PostgresServer::Conninfo(const std::string& database) const {
   return fmt::format("host={} port={} user=super dbname={}", directory_.path(), port_, database);
 }

@@ -42,6 +42,8 @@ class PostgresServer {
   // SIGKILL to the postmaster; what it started ends with it.
   void Kill();
   void Start();
+  // The next start is in recovery, until pg_promote().
+  void MakeStandby() const;
 
  private:
   std::string Program(const std::string& name) const;

@@ -217,7 +217,7 @@ base::StatusOr<std::vector<envoy::Resource>> Rig::Resources() {
                                        .jwks = keys_->Jwks(),
                                        .trust_pem = std::move(trust),
                                        .session_issuer = policy_->deployment},
-                                      *typing_));
+                                      *typing_, envoy::Bodies::kKeep));
   if (wide_->destinations.size() == policy_->destinations.size()) return resources;
   const policy::Destination& first = policy_->destinations.front();
   std::erase_if(resources, [&](const envoy::Resource& resource) {

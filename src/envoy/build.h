@@ -3,6 +3,8 @@
 // Why here:   pure, so every byte of the configuration is tested without a network.
 // Fail mode:  what cannot be typed, or would attach a credential outside the chain, is an error
 //             and nothing is pushed; posture deny-all lists no name, route or cluster.
+// Cost:       a destination is built, judged and typed on its own and its JSON then dropped; what
+//             thousands of them have alike is typed once and held once.
 // Threads:    pure functions.
 // Source:     docs/adr/0010-delta-ads.md
 #pragma once
@@ -34,7 +36,8 @@ struct Inputs {
 
 // Clusters, listeners, routes, ECDS filters and the trust bundle, in the order to push them.
 // Endpoints, credentials and leaves come and go on their own.
-base::StatusOr<std::vector<Resource>> BuildStatic(const Inputs& inputs, const Typing& typing);
+base::StatusOr<std::vector<Resource>> BuildStatic(const Inputs& inputs, const Typing& typing,
+                                                  Bodies bodies = Bodies::kDrop);
 
 // One ECDS resource alone, for a push that changes nothing else.
 base::StatusOr<Resource> BuildRevoked(const std::vector<std::string>& sids, const Typing& typing);

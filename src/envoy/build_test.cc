@@ -1,5 +1,6 @@
 #include "envoy/build.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "envoy/json.h"
 #include "envoy/routes.h"
@@ -25,7 +27,7 @@ using testing::Types;
 constexpr char kGoldenDirectory[] = "src/envoy/testdata/";
 
 std::vector<Resource> Built(const Inputs& inputs = testing::SmallInputs()) {
-  auto resources = BuildStatic(inputs, Types());
+  auto resources = BuildStatic(inputs, Types(), Bodies::kKeep);
   EXPECT_TRUE(resources.ok()) << resources.status();
   return resources.ok() ? *std::move(resources) : std::vector<Resource>();
 }
@@ -51,9 +53,75 @@ void ExpectGolden(const std::string& file, const std::string& content) {
 TEST(BuildStatic, TypesEveryResourceByTheBinarysOwnDescriptors) {
   for (const Resource& resource : Built()) {
     EXPECT_EQ(resource.version.size(), 16u) << resource.name;
-    const auto back = Types().ToJson(resource.type_url, resource.value);
+    const auto back = Types().ToJson(resource.type_url, WholeValue(resource));
     ASSERT_TRUE(back.ok()) << resource.name;
     EXPECT_EQ((*back)["name"], resource.name);
+  }
+}
+
+policy::Policy PolicyOf(std::size_t destinations) {
+  policy::Policy policy = testing::SmallPolicy();
+  const policy::Destination model = policy.destinations[0];
+  for (std::size_t i = policy.destinations.size(); i < destinations; ++i) {
+    policy::Destination& more = policy.destinations.emplace_back(model);
+    more.name = fmt::format("d{}", i);
+    more.host = fmt::format("h{}.many.test", i);
+    if (i % 2 == 1) more.credential.clear();
+  }
+  return policy;
+}
+
+// More destinations than are typed in one go, so that batches and parts have seams.
+TEST(BuildStatic, SendsExactlyTheBodiesThatWereJudged) {
+  for (const Resource& resource : Built(testing::SmallInputs(PolicyOf(150)))) {
+    if (resource.type_url == kSecretType) continue;
+    const auto in_one_go = Types().ToBinary(resource.body);
+    ASSERT_TRUE(in_one_go.ok()) << resource.name;
+    EXPECT_TRUE(*Types().ToJson(resource.type_url, WholeValue(resource)) ==
+                *Types().ToJson(resource.type_url, *in_one_go))
+        << resource.name;
+  }
+}
+
+// What counts is bytes and not seconds, so that a slow machine is no failure.
+TEST(BuildStatic, HoldsFiveThousandDestinationsInTheBytesThatAreTheirOwn) {
+  const auto resources = BuildStatic(testing::SmallInputs(PolicyOf(5000)), Types());
+  ASSERT_TRUE(resources.ok()) << resources.status();
+  std::set<const std::string*> commons;
+  std::size_t clusters = 0, own_bytes = 0, longest = 0, routes_bytes = 0;
+  for (const Resource& resource : *resources) {
+    EXPECT_TRUE(resource.body.is_null()) << resource.name;
+    if (resource.type_url == kRouteType) routes_bytes = resource.value.size();
+    if (resource.type_url != kClusterType) continue;
+    ++clusters;
+    ASSERT_NE(resource.common, nullptr) << resource.name;
+    commons.insert(resource.common.get());
+    own_bytes += resource.value.size();
+    longest = std::max(longest, resource.value.size());
+  }
+  EXPECT_EQ(clusters, 2u * 5001u);     // one has two ports
+  EXPECT_EQ(commons.size(), 2u * 4u);  // three credentials, and none
+  EXPECT_LE(longest, 400u);
+  EXPECT_LE(own_bytes, clusters * 400u);
+  EXPECT_LE(routes_bytes, 5001u * 2000u);
+}
+
+TEST(BuildStatic, ChangesNoVersionButThoseOfTheDestinationThatChanged) {
+  policy::Policy policy = PolicyOf(150);
+  const auto before = Built(testing::SmallInputs(policy));
+  policy.destinations[100].host = "elsewhere.test";
+  const auto after = Built(testing::SmallInputs(policy));
+  ASSERT_EQ(before.size(), after.size());
+  std::vector<std::string> changed;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (before[i].version != after[i].version) changed.push_back(before[i].name);
+  }
+  EXPECT_THAT(changed, ElementsAre("d100:443", "d100:443/upgrade", "bump", "bump"));
+  policy.resolver.allow_private.clear();
+  const auto closed = Built(testing::SmallInputs(policy));
+  for (std::size_t i = 0; i < closed.size(); ++i) {
+    if (closed[i].type_url != kClusterType) continue;
+    EXPECT_NE(closed[i].version, after[i].version) << closed[i].name;
   }
 }
 

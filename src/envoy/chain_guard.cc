@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "envoy/guard_reading.h"
 #include "envoy/hygiene.h"
@@ -186,99 +188,94 @@ base::Status CheckJwt(const Resource& filter) {
   return absl::OkStatus();
 }
 
-class Guard {
- public:
-  explicit Guard(const std::vector<Resource>& resources) : resources_(resources) {}
-
-  base::Status Check() {
-    RETURN_IF_ERROR(CheckClusters());
-    RETURN_IF_ERROR(Each(kRouteType, &Guard::CheckRoutes));
-    RETURN_IF_ERROR(Each(kListenerType, &Guard::CheckListener));
-    for (const Resource& resource : resources_) {
-      if (resource.type_url == kExtensionType &&
-          HasType(Member(resource.body, "typed_config"), kJwtAuthnMessage)) {
-        RETURN_IF_ERROR(CheckJwt(resource));
-      }
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  using Rule = base::Status (Guard::*)(const Resource&);
-
-  base::Status Each(const char* type, Rule rule) {
-    for (const Resource& resource : resources_) {
-      if (resource.type_url == type) RETURN_IF_ERROR((this->*rule)(resource));
-    }
-    return absl::OkStatus();
-  }
-
-  base::Status CheckClusters() {
-    for (const Resource& resource : resources_) {
-      if (resource.type_url != kClusterType) continue;
-      bool injects = false;
-      Visit(resource.body, [&](const Json& node) { injects |= HasType(node, kInjector); });
-      if (!injects) continue;
-      injecting_.insert(resource.name);
-      RETURN_IF_ERROR(CheckCluster(resource));
-    }
-    return absl::OkStatus();
-  }
-
-  base::Status CheckRoutes(const Resource& routes) {
-    for (const Json& host : Member(routes.body, "virtual_hosts")) {
-      for (const Json& route : Member(host, "routes")) {
-        const Json& action = Member(route, "route");
-        RETURN_IF_ERROR(CheckAction(routes, action));
-        const Json& cluster = Member(action, "cluster");
-        if (!cluster.is_string() || !injecting_.contains(cluster.get<std::string>())) continue;
-        if (guarded_.insert(routes.name).second) RETURN_IF_ERROR(CheckCleaning(routes));
-        if (!At(route, {"match", "connect_matcher"}).is_null() ||
-            !Member(action, "upgrade_configs").is_null()) {
-          return Refuse(routes.name, "a route to a credential would carry raw bytes");
-        }
-        RETURN_IF_ERROR(CheckOpening(routes, host, route));
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  // A name in a listener would be a way to the cluster that is no route of ours.
-  base::Status CheckListener(const Resource& listener) {
-    base::Status status;
-    Visit(listener.body, [&](const Json& node) {
-      if (!status.ok()) return;
-      if (node.is_string() && injecting_.contains(node.get<std::string>())) {
-        status = Refuse(listener.name, "a listener names a cluster that injects");
-      } else if (HasType(node, kManagerMessage)) {
-        status = CheckManager(listener, node);
-      } else {
-        status = CheckAction(listener, node);
-      }
-    });
-    return status;
-  }
-
-  base::Status CheckManager(const Resource& listener, const Json& manager) {
-    if (!Member(manager, "scoped_routes").is_null()) {
-      return Refuse(listener.name, "scoped routes are not judged");
-    }
-    const Json& name = At(manager, {"rds", "route_config_name"});
-    if (!name.is_string() || !guarded_.contains(name.get<std::string>())) return absl::OkStatus();
-    RETURN_IF_ERROR(CheckFilters(listener, manager));
-    return CheckInside(listener, manager);
-  }
-
-  const std::vector<Resource>& resources_;
-  std::set<std::string> injecting_;  // clusters
-  std::set<std::string> guarded_;    // route configurations with a route to one of them
-};
+constexpr std::array<const char*, 3> kSeenInOrder = {kClusterType, kRouteType, kListenerType};
 
 }  // namespace
 
+base::Status ChainCheck::See(const Resource& resource) {
+  for (std::size_t i = 0; i < kSeenInOrder.size(); ++i) {
+    if (resource.type_url != kSeenInOrder[i]) continue;
+    if (i < latest_) return Refuse(resource.name, "comes too late to be judged");
+    latest_ = i;
+  }
+  if (resource.type_url == kClusterType) RETURN_IF_ERROR(SeeCluster(resource));
+  if (resource.type_url == kRouteType) RETURN_IF_ERROR(SeeRoutes(resource));
+  if (resource.type_url == kListenerType) RETURN_IF_ERROR(SeeListener(resource));
+  if (resource.type_url == kExtensionType &&
+      HasType(Member(resource.body, "typed_config"), kJwtAuthnMessage)) {
+    RETURN_IF_ERROR(CheckJwt(resource));
+  }
+  return CheckLegs(resource);
+}
+
+base::Status ChainCheck::SeeCluster(const Resource& cluster) {
+  bool injects = false;
+  Visit(cluster.body, [&](const Json& node) { injects |= HasType(node, kInjector); });
+  if (!injects) return absl::OkStatus();
+  injecting_.insert(cluster.name);
+  return CheckCluster(cluster);
+}
+
+base::Status ChainCheck::SeeRoutes(const Resource& routes) {
+  bool leads_to_credential = false;
+  for (const Json& host : Member(routes.body, "virtual_hosts")) {
+    for (const Json& route : Member(host, "routes")) {
+      const Json& action = Member(route, "route");
+      RETURN_IF_ERROR(CheckAction(routes, action));
+      const Json& cluster = Member(action, "cluster");
+      if (!cluster.is_string() || !injecting_.contains(cluster.get<std::string>())) continue;
+      if (!std::exchange(leads_to_credential, true)) RETURN_IF_ERROR(CheckCleaning(routes));
+      guarded_.insert(routes.name);
+      if (!At(route, {"match", "connect_matcher"}).is_null() ||
+          !Member(action, "upgrade_configs").is_null()) {
+        return Refuse(routes.name, "a route to a credential would carry raw bytes");
+      }
+      RETURN_IF_ERROR(CheckOpening(routes, host, route));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// A name in a listener would be a way to the cluster that is no route of ours.
+base::Status ChainCheck::SeeListener(const Resource& listener) {
+  base::Status status;
+  Visit(listener.body, [&](const Json& node) {
+    if (!status.ok()) return;
+    if (node.is_string() && injecting_.contains(node.get<std::string>())) {
+      status = Refuse(listener.name, "a listener names a cluster that injects");
+    } else if (HasType(node, kManagerMessage)) {
+      status = CheckManager(listener, node);
+    } else {
+      status = CheckAction(listener, node);
+    }
+  });
+  return status;
+}
+
+base::Status ChainCheck::CheckManager(const Resource& listener, const Json& manager) {
+  if (!Member(manager, "scoped_routes").is_null()) {
+    return Refuse(listener.name, "scoped routes are not judged");
+  }
+  const Json& name = At(manager, {"rds", "route_config_name"});
+  if (!name.is_string() || !guarded_.contains(name.get<std::string>())) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckFilters(listener, manager));
+  return CheckInside(listener, manager);
+}
+
 base::Status CheckChain(const std::vector<Resource>& resources) {
-  RETURN_IF_ERROR(Guard(resources).Check());
-  return CheckLegs(resources);
+  ChainCheck check;
+  for (const char* type : kSeenInOrder) {
+    for (const Resource& resource : resources) {
+      if (resource.type_url == type) RETURN_IF_ERROR(check.See(resource));
+    }
+  }
+  for (const Resource& resource : resources) {
+    const auto is = [&](const char* type) { return resource.type_url == type; };
+    if (std::none_of(kSeenInOrder.begin(), kSeenInOrder.end(), is)) {
+      RETURN_IF_ERROR(check.See(resource));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace exeat::envoy

@@ -14,6 +14,8 @@
 // Source:     docs/adr/0001-stock-envoy.md
 #pragma once
 
+#include <set>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -21,6 +23,25 @@
 
 namespace exeat::envoy {
 
+// Looks at one resource after another, so that a large configuration is never held as JSON.
+// Clusters come before routes, and routes before listeners; whatever comes too late to be judged is
+// refused. A route configuration may come in parts that have all but their virtual hosts alike.
+class ChainCheck {
+ public:
+  base::Status See(const Resource& resource);
+
+ private:
+  base::Status SeeCluster(const Resource& cluster);
+  base::Status SeeRoutes(const Resource& routes);
+  base::Status SeeListener(const Resource& listener);
+  base::Status CheckManager(const Resource& listener, const nlohmann::json& manager);
+
+  std::set<std::string> injecting_;  // clusters
+  std::set<std::string> guarded_;    // route configurations with a route to one of them
+  std::size_t latest_ = 0;           // of the order above
+};
+
+// All of a configuration that is held as JSON, in whatever order.
 base::Status CheckChain(const std::vector<Resource>& resources);
 
 }  // namespace exeat::envoy

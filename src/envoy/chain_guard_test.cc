@@ -44,10 +44,37 @@ class ChainGuard : public ::testing::Test {
     EXPECT_THAT(base::Message(status), HasSubstr(why));
   }
 
-  std::vector<Resource> resources_ = *BuildStatic(testing::SmallInputs(), testing::Types());
+  std::vector<Resource> resources_ =
+      *BuildStatic(testing::SmallInputs(), testing::Types(), Bodies::kKeep);
 };
 
 TEST_F(ChainGuard, AcceptsWhatIsBuilt) { EXPECT_TRUE(CheckChain(resources_).ok()); }
+
+TEST_F(ChainGuard, RefusesAClusterAfterTheRoutesThatMayLeadToIt) {
+  ChainCheck check;
+  const auto see = [&](const char* type, const char* name) {
+    return check.See(
+        {.type_url = type, .name = name, .body = Body(type, name), .value = "", .version = ""});
+  };
+  EXPECT_TRUE(see(kClusterType, "openai:443").ok());
+  EXPECT_TRUE(see(kRouteType, "bump").ok());
+  EXPECT_THAT(base::Message(see(kClusterType, "anthropic:443")), HasSubstr("too late"));
+  EXPECT_TRUE(see(kListenerType, "bump").ok());
+  EXPECT_THAT(base::Message(see(kRouteType, "bump")), HasSubstr("too late"));
+}
+
+TEST_F(ChainGuard, JudgesEveryPartOfARouteConfiguration) {
+  ChainCheck check;
+  for (const Resource& resource : resources_) {
+    if (resource.type_url != kClusterType) continue;
+    ASSERT_TRUE(check.See(resource).ok());
+  }
+  Resource part{
+      .type_url = kRouteType, .name = "bump", .body = Routes(), .value = "", .version = ""};
+  EXPECT_TRUE(check.See(part).ok());
+  part.body.erase("typed_per_filter_config");
+  EXPECT_THAT(base::Message(check.See(part)), HasSubstr("not every answer"));
+}
 
 TEST_F(ChainGuard, AcceptsOneOrderOfTheFiveThousandAndForty) {
   Json& filters = Listener("bump")[kFilters];

@@ -47,12 +47,10 @@ Json Injector(const policy::Credential& credential) {
                                 std::move(generic))}});
 }
 
-Json HttpOptions(const policy::Policy& policy, const policy::Destination& destination,
+Json HttpOptions(const policy::Policy& policy, const policy::Credential* credential,
                  Speaks speaks) {
   Json filters = Json::array({AddressRbac(policy.resolver.allow_private), HygieneFilter(policy)});
-  if (const auto* credential = policy.FindCredential(destination.credential)) {
-    filters.push_back(Injector(*credential));
-  }
+  if (credential != nullptr) filters.push_back(Injector(*credential));
   filters.push_back(Extension("envoy.filters.http.upstream_codec",
                               "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"));
   Json options = {{"common_http_protocol_options",
@@ -91,24 +89,28 @@ Json Tls(const std::string& host, Speaks speaks) {
 
 }  // namespace
 
-Json DestinationCluster(const policy::Policy& policy, const policy::Destination& destination,
-                        std::uint16_t port, Speaks speaks) {
-  const std::string name = speaks == Speaks::kAny ? ClusterName(destination, port)
-                                                  : UpgradeClusterName(destination, port);
+Json ClusterCommon(const policy::Policy& policy, const policy::Credential* credential,
+                   Speaks speaks) {
   const Json threshold = {{"max_connections", 8192},
                           {"max_pending_requests", 8192},
                           {"max_requests", 16384},
                           {"max_retries", 64}};
+  return Typed("envoy.config.cluster.v3.Cluster",
+               {{"type", "EDS"},
+                {"connect_timeout", "5s"},
+                {"per_connection_buffer_limit_bytes", 262144},
+                {"circuit_breakers", {{"thresholds", Json::array({threshold})}}},
+                {"typed_extension_protocol_options", HttpOptions(policy, credential, speaks)}});
+}
+
+Json ClusterOwn(const policy::Destination& destination, std::uint16_t port, Speaks speaks) {
+  const std::string name = speaks == Speaks::kAny ? ClusterName(destination, port)
+                                                  : UpgradeClusterName(destination, port);
   return Typed(
       "envoy.config.cluster.v3.Cluster",
       {{"name", name},
-       {"type", "EDS"},
        {"eds_cluster_config",
         {{"service_name", ClusterName(destination, port)}, {"eds_config", AdsWithin("2s")}}},
-       {"connect_timeout", "5s"},
-       {"per_connection_buffer_limit_bytes", 262144},
-       {"circuit_breakers", {{"thresholds", Json::array({threshold})}}},
-       {"typed_extension_protocol_options", HttpOptions(policy, destination, speaks)},
        {"transport_socket", Tls(destination.host, speaks)}});
 }
 

@@ -9,7 +9,7 @@ namespace exeat::envoy {
 const Json& Member(const Json& object, std::string_view key) {
   static const Json& missing = *new Json();
   if (!object.is_object()) return missing;
-  const auto found = object.find(std::string(key));
+  const auto found = object.find(key);
   return found == object.end() ? missing : *found;
 }
 

@@ -169,21 +169,17 @@ base::Status CheckInside(const Resource& listener, const Json& manager) {
   return absl::OkStatus();
 }
 
-base::Status CheckLegs(const std::vector<Resource>& resources) {
-  for (const Resource& resource : resources) {
-    RETURN_IF_ERROR(CheckSharing(resource));
-    bool internal = false;
-    Visit(resource.body,
-          [&](const Json& node) { internal |= !Member(node, "envoy_internal_address").is_null(); });
-    if (internal) return Refuse(resource.name, "names an internal address");
-    const bool listens = resource.type_url == kListenerType;
-    if (listens && resource.name == kTransparentListener) {
-      RETURN_IF_ERROR(CheckTransparent(resource));
-    } else if (listens && resource.name == kExplicitListener) {
-      RETURN_IF_ERROR(CheckExplicit(resource));
-    } else if (Names(resource.body, kBumpCluster)) {
-      return Refuse(resource.name, "only the two legs may reach the bumped chain");
-    }
+base::Status CheckLegs(const Resource& resource) {
+  RETURN_IF_ERROR(CheckSharing(resource));
+  bool internal = false;
+  Visit(resource.body,
+        [&](const Json& node) { internal |= !Member(node, "envoy_internal_address").is_null(); });
+  if (internal) return Refuse(resource.name, "names an internal address");
+  const bool listens = resource.type_url == kListenerType;
+  if (listens && resource.name == kTransparentListener) return CheckTransparent(resource);
+  if (listens && resource.name == kExplicitListener) return CheckExplicit(resource);
+  if (Names(resource.body, kBumpCluster)) {
+    return Refuse(resource.name, "only the two legs may reach the bumped chain");
   }
   return absl::OkStatus();
 }

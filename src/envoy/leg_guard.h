@@ -12,15 +12,13 @@
 // Source:     docs/adr/0012-limits.md
 #pragma once
 
-#include <vector>
-
 #include "base/status.h"
 #include "envoy/json.h"
 #include "envoy/resource.h"
 
 namespace exeat::envoy {
 
-base::Status CheckLegs(const std::vector<Resource>& resources);
+base::Status CheckLegs(const Resource& resource);
 
 // For the connection manager that holds the chain: on an internal listener, and its own headers are
 // not literals.

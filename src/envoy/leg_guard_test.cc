@@ -46,7 +46,8 @@ class LegGuard : public ::testing::Test {
     place = right;
   }
 
-  std::vector<Resource> resources_ = *BuildStatic(testing::SmallInputs(), testing::Types());
+  std::vector<Resource> resources_ =
+      *BuildStatic(testing::SmallInputs(), testing::Types(), Bodies::kKeep);
 };
 
 TEST_F(LegGuard, AcceptsWhatIsBuilt) { EXPECT_TRUE(CheckChain(resources_).ok()); }

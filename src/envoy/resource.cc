@@ -8,14 +8,22 @@ namespace exeat::envoy {
 
 std::string VersionOf(std::string_view value) { return crypto::Sha256Hex(value).substr(0, 16); }
 
-base::StatusOr<Resource> MakeResource(nlohmann::json body, const Typing& typing) {
-  Resource resource;
+std::string WholeValue(const Resource& resource) {
+  return resource.common == nullptr ? resource.value : resource.value + *resource.common;
+}
+
+std::string NameOf(const nlohmann::json& body) {
   for (const char* key : {"name", "cluster_name"}) {
     if (const auto name = body.find(key); name != body.end() && name->is_string()) {
-      resource.name = name->get<std::string>();
-      break;
+      return name->get<std::string>();
     }
   }
+  return "";
+}
+
+base::StatusOr<Resource> MakeResource(nlohmann::json body, const Typing& typing) {
+  Resource resource;
+  resource.name = NameOf(body);
   if (resource.name.empty()) return absl::InvalidArgumentError("an Envoy resource without a name");
   auto value = typing.ToBinary(body);
   if (!value.ok()) return base::Annotate(value.status(), resource.name);

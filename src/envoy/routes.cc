@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <set>
 #include <utility>
 
 #include "envoy/hygiene.h"
@@ -74,16 +73,6 @@ Json NoConnect() {
           {"typed_per_filter_config", {{kRbacFilter, NoRbac()}}}};
 }
 
-Json VirtualHost(const policy::Destination& destination, std::uint16_t port) {
-  Json domains = Json::array({fmt::format("{}:{}", destination.host, port)});
-  if (port == kHttpsPort) domains.push_back(destination.host);
-  return {{"name", ClusterName(destination, port)},
-          {"domains", std::move(domains)},
-          {"typed_per_filter_config", {{kRbacFilter, DestinationRbac(destination)}}},
-          {"routes", Json::array({NoConnect(), Route(destination, port, true),
-                                  Route(destination, port, false), Misdirected()})}};
-}
-
 }  // namespace
 
 std::string ClusterName(const policy::Destination& destination, std::uint16_t port) {
@@ -94,30 +83,28 @@ std::string UpgradeClusterName(const policy::Destination& destination, std::uint
   return fmt::format("{}:{}/upgrade", destination.name, port);
 }
 
-base::StatusOr<Json> BumpRoutes(const policy::Policy& policy) {
-  Json hosts = Json::array();
-  std::set<std::pair<std::string, std::uint16_t>> seen;
-  if (policy.posture == policy::Posture::kBump) {
-    for (const policy::Destination& destination : policy.destinations) {
-      for (const std::uint16_t port : destination.ports) {
-        if (!seen.emplace(destination.host, port).second) {
-          return absl::InvalidArgumentError(
-              fmt::format("destination {}: {}:{} is served by another one", destination.name,
-                          destination.host, port));
-        }
-        hosts.push_back(VirtualHost(destination, port));
-      }
-    }
-  }
-  hosts.push_back({{"name", "unlisted"},
-                   {"domains", Json::array({"*"})},
-                   {"routes", Json::array({NoConnect(), Misdirected()})}});
+Json VirtualHost(const policy::Destination& destination, std::uint16_t port) {
+  Json domains = Json::array({fmt::format("{}:{}", destination.host, port)});
+  if (port == kHttpsPort) domains.push_back(destination.host);
+  return {{"name", ClusterName(destination, port)},
+          {"domains", std::move(domains)},
+          {"typed_per_filter_config", {{kRbacFilter, DestinationRbac(destination)}}},
+          {"routes", Json::array({NoConnect(), Route(destination, port, true),
+                                  Route(destination, port, false), Misdirected()})}};
+}
+
+Json UnlistedHost() {
+  return {{"name", "unlisted"},
+          {"domains", Json::array({"*"})},
+          {"routes", Json::array({NoConnect(), Misdirected()})}};
+}
+
+Json RoutesHead(const policy::Policy& policy) {
   return Typed("envoy.config.route.v3.RouteConfiguration",
                {{"name", kRouteConfig},
                 {"request_headers_to_remove", Strings(RequestHeadersToRemove(policy))},
                 {"response_headers_to_remove", Strings(ResponseHeadersToRemove(policy))},
-                {"typed_per_filter_config", {{kCleanerFilter, Cleaning(policy)}}},
-                {"virtual_hosts", std::move(hosts)}});
+                {"typed_per_filter_config", {{kCleanerFilter, Cleaning(policy)}}}});
 }
 
 }  // namespace exeat::envoy

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <string>
 
-#include "base/status.h"
 #include "envoy/json.h"
 #include "policy/policy.h"
 
@@ -20,7 +19,10 @@ std::string ClusterName(const policy::Destination& destination, std::uint16_t po
 // The cluster of the same endpoints that speaks HTTP/1.1 only, for WebSocket upgrades.
 std::string UpgradeClusterName(const policy::Destination& destination, std::uint16_t port);
 
-// kInvalidArgument when two destinations claim one host and port.
-base::StatusOr<Json> BumpRoutes(const policy::Policy& policy);
+// The route configuration without its virtual hosts.
+Json RoutesHead(const policy::Policy& policy);
+Json VirtualHost(const policy::Destination& destination, std::uint16_t port);
+// The virtual host of every name that is not listed.
+Json UnlistedHost();
 
 }  // namespace exeat::envoy

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 
@@ -31,6 +32,10 @@ class Typing {
 
   // The serialized message of an object that holds "@type": what google.protobuf.Any calls value.
   base::StatusOr<std::string> ToBinary(const nlohmann::json& message) const;
+  // Of many small messages, each as ToBinary would give it, at a fraction of the cost: what a type
+  // looks like is found out once for all of them.
+  base::StatusOr<std::vector<std::string>> ToBinaries(
+      const std::vector<nlohmann::json>& messages) const;
   // The other way, with "@type".
   base::StatusOr<nlohmann::json> ToJson(std::string_view type_url, std::string_view value) const;
 

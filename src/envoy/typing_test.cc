@@ -44,6 +44,31 @@ TEST(Typing, ReadsBackWhatItWrote) {
   EXPECT_EQ(*Types().ToJson(kClusterType, *binary), cluster);
 }
 
+TEST(Typing, TypesManyAsItTypesEach) {
+  std::vector<Json> messages;
+  for (int i = 0; i < 70; ++i) {
+    messages.push_back(Typed("envoy.config.cluster.v3.Cluster", {{"name", std::to_string(i)}}));
+  }
+  messages.push_back(Typed("envoy.config.listener.v3.Listener", Json::object({{"name", "l"}})));
+  messages.push_back(Typed("envoy.config.cluster.v3.Cluster"));
+  const auto values = Types().ToBinaries(messages);
+  ASSERT_TRUE(values.ok()) << values.status();
+  ASSERT_EQ(values->size(), messages.size());
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    EXPECT_EQ((*values)[i], *Types().ToBinary(messages[i])) << i;
+  }
+  EXPECT_TRUE(Types().ToBinaries({})->empty());
+}
+
+TEST(Typing, RefusesAllOfManyForTheSakeOfOne) {
+  const Json good = Typed("envoy.config.cluster.v3.Cluster", Json::object({{"name", "c"}}));
+  const Json typo = Typed("envoy.config.cluster.v3.Cluster", Json::object({{"nmae", "c"}}));
+  EXPECT_THAT(base::Message(Types().ToBinaries({good, typo}).status()), HasSubstr("nmae"));
+  EXPECT_FALSE(Types().ToBinaries({good, Typed("envoy.no.such.Message")}).ok());
+  EXPECT_FALSE(Types().ToBinaries({good, Json::object({{"name", "untyped"}})}).ok());
+  EXPECT_FALSE(Types().ToBinaries({Json::array()}).ok());
+}
+
 TEST(Typing, RefusesDamagedDescriptors) {
   EXPECT_EQ(Typing::Create("no descriptors").status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(Typing::Create("").status().code(), absl::StatusCode::kInternal);

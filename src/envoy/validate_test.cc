@@ -44,7 +44,7 @@ Judgement Validate(const Json& bootstrap, const std::string& name) {
 Json Whole(const policy::Policy& policy) {
   Inputs inputs = testing::SmallInputs(policy);
   inputs.revoked_sids = {"s-1", "s-2"};
-  const auto resources = BuildStatic(inputs, testing::Types());
+  const auto resources = BuildStatic(inputs, testing::Types(), Bodies::kKeep);
   EXPECT_TRUE(resources.ok()) << resources.status();
   return testing::Inlined(*resources, BuildBootstrap({.node_id = "edge-1",
                                                       .deployment = "acme-dev",

@@ -30,6 +30,10 @@ std::string_view ContentOf(std::string_view version) {
   return version.substr(0, version.find('+'));
 }
 
+VersionedPtr Serve(const ::exeat::envoy::Resource& resource) {
+  return std::make_shared<Versioned>(Versioned{resource.version, resource.value, resource.common});
+}
+
 DeltaRequest FromProto(const Request& request) {
   DeltaRequest out;
   out.type_url = request.type_url();
@@ -53,7 +57,9 @@ Response ToProto(const DeltaReply& reply) {
     proto->set_name(name);
     proto->set_version(resource->version);
     proto->mutable_resource()->set_type_url(reply.type_url);
-    proto->mutable_resource()->set_value(resource->value);
+    std::string& value = *proto->mutable_resource()->mutable_value();
+    value = resource->value;
+    if (resource->common != nullptr) value += *resource->common;
   }
   for (const std::string& name : reply.removed) out.add_removed_resources(name);
   return out;
@@ -78,7 +84,7 @@ class AdsServer::Reactor final : public ::grpc::ServerBidiReactor<Request, Respo
       std::optional<DeltaReply> reply = stream_.Handle(
           FromProto(request_),
           [this](const std::string& type, const std::string& error) { Nacked(type, error); });
-      if (reply.has_value()) Enqueue(*reply);
+      if (reply.has_value()) Enqueue(*std::move(reply));
     }
     server_.changed_.NotifyAll();
     request_.Clear();
@@ -88,7 +94,7 @@ class AdsServer::Reactor final : public ::grpc::ServerBidiReactor<Request, Respo
   void OnWriteDone(bool ok) override {
     base::MutexLock lock(server_.mutex_);
     queue_.pop_front();
-    if (ok && !queue_.empty()) StartWrite(&queue_.front());
+    if (ok && !queue_.empty()) Write();
   }
 
   void OnDone() override {
@@ -98,12 +104,18 @@ class AdsServer::Reactor final : public ::grpc::ServerBidiReactor<Request, Respo
 
   DeltaStream& stream() { return stream_; }
 
-  void Enqueue(const DeltaReply& reply) {
-    queue_.push_back(ToProto(reply));
-    if (queue_.size() == 1) StartWrite(&queue_.front());
+  void Enqueue(DeltaReply reply) {
+    queue_.push_back(std::move(reply));
+    if (queue_.size() == 1) Write();
   }
 
  private:
+  // The message is made when its turn comes: all of them at once would hold each cluster twice.
+  void Write() {
+    writing_ = ToProto(queue_.front());
+    StartWrite(&writing_);
+  }
+
   void Nacked(const std::string& type, const std::string& error) NO_THREAD_SAFETY_ANALYSIS {
     ++server_.nacks_;
     server_.last_nack_ = fmt::format("{}: {}", type.substr(type.rfind('.') + 1), error);
@@ -113,7 +125,8 @@ class AdsServer::Reactor final : public ::grpc::ServerBidiReactor<Request, Respo
   AdsServer& server_;
   DeltaStream stream_;
   Request request_;
-  std::deque<Response> queue_;
+  Response writing_;  // of the front
+  std::deque<DeltaReply> queue_;
 };
 
 AdsServer::~AdsServer() = default;
@@ -173,8 +186,11 @@ std::vector<std::string> AdsServer::Names(const std::string& type_url) NO_THREAD
 AdsServer::Changes AdsServer::Replace(const std::vector<::exeat::envoy::Resource>& resources) {
   Table next;
   for (const auto& resource : resources) {
+    const auto& served = published_[resource.type_url];
+    const auto same = served.find(resource.name);
     next[resource.type_url][resource.name] =
-        std::make_shared<Versioned>(Versioned{resource.version, resource.value});
+        same != served.end() && same->second->version == resource.version ? same->second
+                                                                          : Serve(resource);
   }
   Changes changes;
   for (const auto& [type, named] : next) {
@@ -259,7 +275,7 @@ void AdsServer::Put(const std::vector<::exeat::envoy::Resource>& resources) {
   for (const auto& resource : resources) {
     VersionedPtr& slot = single_[resource.type_url][resource.name];
     if (slot != nullptr && ContentOf(slot->version) == resource.version) continue;
-    slot = std::make_shared<Versioned>(Versioned{resource.version, resource.value});
+    slot = Serve(resource);
     changes[resource.type_url].push_back(resource.name);
   }
   Push(changes);
@@ -296,7 +312,8 @@ void AdsServer::RenewInto(Changes& changes) {
   std::vector<std::string>& names = changes[::exeat::envoy::kEndpointType];
   for (auto& [name, resource] : type->second) {
     resource = std::make_shared<Versioned>(
-        Versioned{fmt::format("{}+{}", ContentOf(resource->version), lease_), resource->value});
+        Versioned{fmt::format("{}+{}", ContentOf(resource->version), lease_), resource->value,
+                  resource->common});
     names.push_back(name);
   }
 }

@@ -65,6 +65,25 @@ TEST_F(AdsServerTest, PublishReturnsWhenEnvoyHasTakenIt) {
   EXPECT_EQ(envoy.AwaitValue("a", "(removed)"), "(removed)");
 }
 
+TEST_F(AdsServerTest, WhatManyHaveInCommonFollowsWhatIsTheirOwn) {
+  const auto common = std::make_shared<const std::string>(" and more");
+  Resource cluster = Make(kClusterType, "a", "1");
+  cluster.common = common;
+  Resource endpoints = Make(kEndpointType, "a:443", "one");
+  endpoints.common = common;
+  ads.Preload({cluster, Make(kClusterType, "b", "2")});
+  ads.Put({endpoints});
+  FakeEnvoy envoy(*server);
+  envoy.Subscribe(kClusterType, {});
+  EXPECT_EQ(envoy.AwaitValue("a", "1 and more"), "1 and more");
+  EXPECT_EQ(envoy.AwaitValue("b", "2"), "2");
+  envoy.Subscribe(kEndpointType, {"a:443"});
+  ASSERT_EQ(envoy.AwaitSent("a:443", 1), 1);
+  ads.RenewLeases();
+  ASSERT_EQ(envoy.AwaitSent("a:443", 2), 2);
+  EXPECT_EQ(envoy.AwaitValue("a:443", "one and more"), "one and more");
+}
+
 TEST_F(AdsServerTest, ARefusalIsToldInEnvoysWordsAndTheLastGoodIsBack) {
   ads.Preload({Make(kClusterType, "a", "1"), Make(kClusterType, "b", "1")});
   FakeEnvoy envoy(*server);

@@ -23,6 +23,7 @@ namespace exeat::rpc {
 struct Versioned {
   std::string version;
   std::string value;
+  std::shared_ptr<const std::string> common = nullptr;  // follows `value`; many share it
 };
 using VersionedPtr = std::shared_ptr<const Versioned>;
 

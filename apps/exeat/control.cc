@@ -27,6 +27,7 @@
 #include "services.h"
 #include "session/signing_keys.h"
 #include "state_directory.h"
+#include "stream_cutter.h"
 
 namespace exeat {
 namespace {
@@ -37,6 +38,7 @@ constexpr std::chrono::milliseconds kTick{100};
 constexpr int kTicksPerLease = 10;
 constexpr int kTicksPerSweep = 2;
 constexpr int kTicksPerTidy = 600;
+constexpr int kTicksPerStreamSweep = 20;
 constexpr int kEndsBeforeReady = 3;  // of Envoy, that end the start
 constexpr std::chrono::seconds kDrainPatience{4};
 constexpr std::chrono::milliseconds kAcknowledgeProbe{50};
@@ -65,7 +67,6 @@ class Control {
   void WatchReadiness();
   void DrainEnvoy();
   void Reload();
-  base::Status Record(audit::Event event);
   void RecordOutcome(audit::Event event);
   void RecordRefusedName(std::string_view name, std::uint64_t unreported);
   std::string ReadyLine(const ops::EdgeStatus& status) const;
@@ -88,7 +89,10 @@ class Control {
   std::unique_ptr<issuer::Issuer> issuer_;
   std::unique_ptr<envoy::Typing> typing_;
   std::unique_ptr<LeafSource> leaves_;
+  std::unique_ptr<StreamCutter> cutter_;
   std::unique_ptr<RunningEdge> edge_;
+  std::unique_ptr<ops::Recorder> recorder_;
+  std::unique_ptr<ops::RevocationDesk> revocations_;
   std::unique_ptr<ops::SessionDesk> sessions_;
   std::unique_ptr<ops::PolicyDesk> policies_;
   std::unique_ptr<rpc::AuthzServer> authz_;
@@ -107,16 +111,6 @@ class Control {
   std::jthread housekeeping_;
 };
 
-base::Status Control::Record(audit::Event event) {
-  if (event.policy_revision == 0 && edge_ != nullptr) {
-    event.policy_revision = edge_->snapshot()->policy_revision;
-  }
-  const auto seq = audit_->Append(event);
-  if (seq.ok()) metrics_.Recorded();
-  if (!seq.ok()) metrics_.NotRecorded();
-  return seq.status();
-}
-
 // A handshake for a listed name that got no leaf: not in its canonical form, or too many new ones.
 void Control::RecordRefusedName(std::string_view name, std::uint64_t unreported) {
   audit::Event event;
@@ -126,7 +120,7 @@ void Control::RecordRefusedName(std::string_view name, std::uint64_t unreported)
   event.reason = authz::Code(authz::Reason::kDestinationNotAllowed);
   event.host = name;
   event.detail = fmt::format("no leaf; {} more since the record before", unreported);
-  (void)Record(event);
+  (void)recorder_->Record(event);
 }
 
 // Envoy does not know what was attached; the policy does.
@@ -136,7 +130,7 @@ void Control::RecordOutcome(audit::Event event) {
     const policy::Destination* served = snapshot->policy->FindDestination(event.destination);
     if (served != nullptr) event.credential = served->credential;
   }
-  const base::Status recorded = Record(std::move(event));
+  const base::Status recorded = recorder_->Record(std::move(event));
   if (!recorded.ok()) {
     base::LogError("an outcome could not be recorded", {{"error", base::Message(recorded)}});
   }
@@ -179,6 +173,9 @@ base::Status Control::OpenState(const policy::Policy& policy) {
   const bool moved = policy.audit_dir == policy.state_dir + "/audit";
   const std::string audit_dir = moved ? state_.path + "/audit" : policy.audit_dir;
   ASSIGN_OR_RETURN(audit_, audit::Log::Open(audit_dir, policy.deployment, clock_));
+  recorder_ = std::make_unique<ops::Recorder>(*audit_, metrics_, [this] {
+    return edge_ == nullptr ? std::uint64_t{0} : edge_->snapshot()->policy_revision;
+  });
   ASSIGN_OR_RETURN(keys_, session::SigningKeys::Open(state_.path + "/keys", clock_));
   if (policy.ca.has_value()) {
     ASSIGN_OR_RETURN(authority_, issuer::Authority::Import(*policy.ca, clock_));
@@ -194,7 +191,7 @@ base::Status Control::OpenState(const policy::Policy& policy) {
     event.allowed = true;
     event.host = name;
     event.detail = serial;
-    return Record(event);
+    return recorder_->Record(event);
   };
   ASSIGN_OR_RETURN(issuer_, issuer::Issuer::Make(*authority_, {}, record_leaf, clock_));
   ASSIGN_OR_RETURN(typing_, envoy::Typing::Embedded());
@@ -208,23 +205,33 @@ base::Status Control::OpenEdge(const StartingPolicy& starting) {
         RecordRefusedName(name, unreported);
       },
       clock_);
+  ASSIGN_OR_RETURN(cutter_, StreamCutter::Make({[this](const guardian::CutSockets& sockets) {
+                                                  return link_.Send(sockets);
+                                                },
+                                                metrics_, clock_}));
   ASSIGN_OR_RETURN(edge_, RunningEdge::Make({.typing = *typing_,
                                              .keys = *keys_,
                                              .denylist = denylist_,
                                              .leaves = *leaves_,
+                                             .cutter = *cutter_,
                                              .metrics = metrics_,
                                              .clock = clock_,
                                              .ca_pem = authority_->CertificatePem(),
                                              .listeners = listeners_,
                                              .envoy_version = envoy_.version,
                                              .max_live_sessions = kMaxLiveSessions}));
+  revocations_ = std::make_unique<ops::RevocationDesk>(
+      ops::RevocationDesk::Parts{*edge_, denylist_, *store_, store_worker_, *recorder_, metrics_,
+                                 clock_},
+      ops::RevocationDesk::Options{});
   sessions_ = std::make_unique<ops::SessionDesk>(
-      ops::SessionDesk::Parts{*edge_, *keys_, denylist_, *store_, store_worker_, *audit_, metrics_,
-                              clock_},
+      ops::SessionDesk::Parts{*edge_, *keys_, *revocations_, *store_, store_worker_, *recorder_,
+                              metrics_, clock_},
       ops::SessionDesk::Options{.max_live_sessions = kMaxLiveSessions});
   policies_ = std::make_unique<ops::PolicyDesk>(
-      ops::PolicyDesk::Parts{*edge_, *store_, store_worker_, *audit_, metrics_, clock_});
-  RETURN_IF_ERROR(base::Annotate(sessions_->Load(), "sessions and revocations"));
+      ops::PolicyDesk::Parts{*edge_, *store_, store_worker_, *recorder_, metrics_, clock_});
+  RETURN_IF_ERROR(base::Annotate(revocations_->Load(), "revocations"));
+  RETURN_IF_ERROR(base::Annotate(sessions_->Load(), "sessions"));
   return edge_->Begin(starting.policy, starting.revision);
 }
 
@@ -232,7 +239,7 @@ base::Status Control::OpenServices() {
   authz_ = std::make_unique<rpc::AuthzServer>(
       rpc::AuthzServer::Hooks{
           .snapshot = [this] { return edge_->snapshot(); },
-          .record = [this](const audit::Event& event) { return Record(event); },
+          .record = [this](const audit::Event& event) { return recorder_->Record(event); },
           .admit_name = [this](
                             std::string_view sid,
                             std::string_view host) { return leaves_->AdmitAtConnect(sid, host); },
@@ -247,8 +254,9 @@ base::Status Control::OpenServices() {
       .record = [this](const audit::Event& event) { RecordOutcome(event); },
       .leaf_used = [this](std::string_view host) { leaves_->Used(host); }});
   ASSIGN_OR_RETURN(access_, ops::MakeAccessSecret(state_.path));
-  operator_ = std::make_unique<rpc::OperatorService>(rpc::OperatorService::Parts{
-      *sessions_, *policies_, *edge_, metrics_, denylist_, *audit_, clock_, access_});
+  operator_ = std::make_unique<rpc::OperatorService>(
+      rpc::OperatorService::Parts{*sessions_, *revocations_, *policies_, *edge_, metrics_,
+                                  denylist_, *audit_, clock_, access_});
   ASSIGN_OR_RETURN(envoy_server_, ServeEnvoy(state_.ControlSocket(), options_.envoy_uid,
                                              edge_->ads(), *authz_, *access_log_));
   ASSIGN_OR_RETURN(operator_server_, ServeOperator(state_.OperatorSocket(), *operator_));
@@ -297,7 +305,7 @@ base::Status Control::Start(Refusal& refusal) {
   event.activity = "edge_started";
   event.allowed = true;
   event.policy_revision = starting.revision;
-  RETURN_IF_ERROR(Record(event));
+  RETURN_IF_ERROR(recorder_->Record(event));
   RETURN_IF_ERROR(StartEnvoy(*starting.policy));
   housekeeping_ = std::jthread([this](const std::stop_token& stop) { Housekeep(stop); });
   return absl::OkStatus();
@@ -314,7 +322,9 @@ void Control::Housekeep(const std::stop_token& stop) {
     std::this_thread::sleep_for(kTick);  // tidy: allow the tick itself is what is waited for
     WatchReadiness();
     edge_->ConfirmRestrictions();
+    cutter_->CutExpired(edge_->snapshot()->policy->sessions.skew);
     if (tick % kTicksPerLease == 0) edge_->ads().RenewLeases();
+    if (tick % kTicksPerStreamSweep == 0) cutter_->Sweep();
     if (tick % kTicksPerSweep == 0) edge_->SweepLeaves();
     if (tick % kTicksPerTidy == 0) {
       const base::Status tidied = sessions_->Tidy();
@@ -363,10 +373,12 @@ void Control::Hear(const guardian::ToControl& message) {
   if (const auto* started = std::get_if<guardian::EnvoyStarted>(&message)) {
     envoy_runs_ = true;
     edge_->EnvoyStarted(started->pid, started->confinement);
+    cutter_->EnvoyStarted(*started);
     base::LogInfo("Envoy runs",
                   {{"pid", std::to_string(started->pid)}, {"confinement", started->confinement}});
   } else if (std::holds_alternative<guardian::EnvoyExited>(message)) {
     envoy_runs_ = false;
+    cutter_->EnvoyEnded();
     edge_->ListeningAt({}, false);
     base::LogWarn("Envoy ended");
     if (!said_ready_ && ++ends_before_ready_ == kEndsBeforeReady) {
@@ -381,6 +393,8 @@ void Control::Hear(const guardian::ToControl& message) {
       (void)link_.Send(
           guardian::Fatal{1, "exeat up: Envoy could not be started: " + failed->message});
     }
+  } else if (const auto* cut = std::get_if<guardian::SocketsCut>(&message)) {
+    cutter_->Heard(*cut);
   } else if (std::holds_alternative<guardian::Drain>(message)) {
     if (!draining_.exchange(true)) DrainEnvoy();
   } else if (std::holds_alternative<guardian::Reload>(message)) {
@@ -439,7 +453,7 @@ void Control::Stop() {
   event.kind = audit::EventKind::kOperatorAction;
   event.activity = "edge_stopped";
   event.allowed = true;
-  if (edge_ != nullptr) (void)Record(event);
+  if (edge_ != nullptr) (void)recorder_->Record(event);
   (void)audit_->Sync();
   operator_server_.reset();
   envoy_server_.reset();

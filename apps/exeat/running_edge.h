@@ -29,6 +29,7 @@
 #include "revocation/denylist.h"
 #include "rpc/ads_server.h"
 #include "session/signing_keys.h"
+#include "stream_cutter.h"
 
 namespace exeat {
 
@@ -40,6 +41,7 @@ class RunningEdge final : public ops::Edge {
     const session::SigningKeys& keys;
     const revocation::Denylist& denylist;
     LeafSource& leaves;
+    StreamCutter& cutter;
     ops::Metrics& metrics;
     const base::Clock& clock;
     std::string ca_pem;
@@ -70,6 +72,9 @@ class RunningEdge final : public ops::Edge {
   ops::EdgeStatus Status() const override;
   std::string CaCertificate() const override { return parts_.ca_pem; }
   void DenylistChanged() override { Rebuild(); }
+  std::unique_ptr<ops::Cut> CutStreams(limits::Whose whose) override {
+    return parts_.cutter.Begin(std::move(whose));
+  }
 
  private:
   explicit RunningEdge(Parts parts);

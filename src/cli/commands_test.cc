@@ -63,6 +63,8 @@ TEST_F(Commands, SessionListShowsNoToken) {
 }
 
 TEST_F(Commands, SessionRevokeAcknowledgesThenReportsStreams) {
+  edge_.streams.set_cut(3);
+  edge_.streams.set_took_us(1500);
   const Ran ran = Run({"session", "revoke", "sid1", "--reason", "leaked", "--json"});
   ASSERT_EQ(ran.code, 0) << ran.err;
   std::istringstream lines(ran.out);
@@ -72,17 +74,26 @@ TEST_F(Commands, SessionRevokeAcknowledgesThenReportsStreams) {
   ASSERT_TRUE(std::getline(lines, second));
   EXPECT_EQ(nlohmann::json::parse(first)["acknowledged"], true);
   const nlohmann::json streams = nlohmann::json::parse(second);
-  EXPECT_EQ(streams["cut"], 0);
+  EXPECT_EQ(streams["cut"], 3);
   EXPECT_EQ(streams["uncut"], 0);
-  EXPECT_TRUE(streams["ms"].is_number());
+  EXPECT_EQ(streams["ms"], 1.5);
   ASSERT_EQ(edge_.revoked.size(), 1U);
-  EXPECT_EQ(edge_.revoked[0].kind(), ops::v1::REVOKED_KIND_SESSION);
+  EXPECT_EQ(edge_.revoked[0].what(0).kind(), ops::v1::REVOKED_KIND_SESSION);
   EXPECT_EQ(edge_.revoked[0].reason(), "leaked");
 }
 
+TEST_F(Commands, SessionRevokeFailsWhenAStreamIsNotKnownToHaveEnded) {
+  edge_.streams.set_cut(1);
+  edge_.streams.set_uncut(2);
+  const Ran text = Run({"session", "revoke", "sid1"});
+  EXPECT_EQ(text.code, 1);
+  EXPECT_THAT(text.out, HasSubstr("in force and durable"));
+  EXPECT_THAT(text.err, HasSubstr("2 open streams are not known to have ended"));
+}
+
 TEST_F(Commands, SessionRevokeThatIsNotDurableFailsAndSaysThatItIsInForce) {
-  edge_.revoke_reply.set_durable(false);
-  edge_.revoke_reply.set_problem("in force on this edge, but not stored: locked");
+  edge_.acknowledged.set_durable(false);
+  edge_.acknowledged.set_problem("in force on this edge, but not stored: locked");
   const Ran json = Run({"session", "revoke", "--sub", "alice", "--json"});
   EXPECT_EQ(json.code, 1);
   EXPECT_EQ(nlohmann::json::parse(json.out)["acknowledged"], false);
@@ -106,10 +117,10 @@ TEST_F(Commands, SessionRevokeAndRestoreNameTheirKind) {
   ASSERT_EQ(Run({"session", "revoke", "--all", "--yes"}).code, 0);
   ASSERT_EQ(Run({"session", "restore", "--all"}).code, 0);
   ASSERT_EQ(edge_.revoked.size(), 3U);
-  EXPECT_EQ(edge_.revoked[0].kind(), ops::v1::REVOKED_KIND_SUBJECT);
-  EXPECT_EQ(edge_.revoked[1].kind(), ops::v1::REVOKED_KIND_TOKEN_ID);
-  EXPECT_EQ(edge_.revoked[2].kind(), ops::v1::REVOKED_KIND_ALL);
-  EXPECT_EQ(edge_.restored[0].kind(), ops::v1::REVOKED_KIND_ALL);
+  EXPECT_EQ(edge_.revoked[0].what(0).kind(), ops::v1::REVOKED_KIND_SUBJECT);
+  EXPECT_EQ(edge_.revoked[1].what(0).kind(), ops::v1::REVOKED_KIND_TOKEN_ID);
+  EXPECT_EQ(edge_.revoked[2].what(0).kind(), ops::v1::REVOKED_KIND_ALL);
+  EXPECT_EQ(edge_.restored[0].what(0).kind(), ops::v1::REVOKED_KIND_ALL);
 }
 
 TEST_F(Commands, PolicyApplySendsTheFileAndWhereItStands) {

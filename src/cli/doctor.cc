@@ -165,12 +165,7 @@ base::Status WalkTo(EdgeClient& client, const ops::v1::Destination& destination,
   report.hops = Walk(walk);
   base::Secret::Wipe(walk.token);
   base::Secret::Wipe(*minted.mutable_token());
-  ops::v1::RevokeRequest revoke;
-  revoke.set_kind(ops::v1::REVOKED_KIND_SESSION);
-  revoke.set_id(minted.session().sid());
-  revoke.set_reason("exeat doctor ended");
-  ops::v1::RevokeReply reply;
-  return client.Call(&Stub::Revoke, revoke, &reply);
+  return client.RevokeSession(minted.session().sid(), "exeat doctor is done");
 }
 
 void CheckPath(EdgeClient& client, const Options& options, Report& report) {

@@ -94,6 +94,41 @@ base::Status EdgeClient::AsStatus(const ::grpc::Status& status) {
   return rpc::FromGrpc(status);
 }
 
+base::StatusOr<ops::v1::StreamsCut> EdgeClient::Revoke(
+    const ops::v1::RevokeRequest& request,
+    const std::function<void(const ops::v1::RevokeAcknowledged&)>& acknowledged) {
+  ::grpc::ClientContext call;
+  Admit(call);
+  call.set_deadline(base::SystemClock().WallNow() + kPatience);
+  const auto reader = stub_->Revoke(&call, request);
+  ops::v1::RevokeEvent event;
+  ops::v1::StreamsCut streams;
+  bool known = false;
+  while (reader->Read(&event)) {
+    if (event.has_acknowledged()) {
+      known = true;
+      acknowledged(event.acknowledged());
+    }
+    if (event.has_streams()) streams = event.streams();
+  }
+  RETURN_IF_ERROR(AsStatus(reader->Finish()));
+  if (known) return streams;
+  return base::MakeStatus(base::StatusCode::kInternal, "the edge answered without a word");
+}
+
+base::Status EdgeClient::RevokeSession(const std::string& sid, const std::string& reason) {
+  ops::v1::RevokeRequest request;
+  ops::v1::Revocable& what = *request.add_what();
+  what.set_kind(ops::v1::REVOKED_KIND_SESSION);
+  what.set_id(sid);
+  request.set_reason(reason);
+  ops::v1::RevokeAcknowledged said;
+  RETURN_IF_ERROR(
+      Revoke(request, [&](const ops::v1::RevokeAcknowledged& answer) { said = answer; }).status());
+  if (said.durable()) return absl::OkStatus();
+  return base::MakeStatus(base::StatusCode::kUnavailable, said.problem());
+}
+
 base::Status EdgeClient::TailAudit(const ops::v1::TailAuditRequest& request,
                                    const std::function<bool(const std::string&)>& line) {
   ::grpc::ClientContext call;

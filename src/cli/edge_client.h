@@ -39,6 +39,14 @@ class EdgeClient {
   base::Status TailAudit(const ops::v1::TailAuditRequest& request,
                          const std::function<bool(const std::string&)>& line);
 
+  // Revokes, and calls `acknowledged` as soon as that is known; then waits until the open streams
+  // have ended, or for the edge's patience.
+  base::StatusOr<ops::v1::StreamsCut> Revoke(
+      const ops::v1::RevokeRequest& request,
+      const std::function<void(const ops::v1::RevokeAcknowledged&)>& acknowledged);
+  // One session of our own; kUnavailable when it is in force but not durable.
+  base::Status RevokeSession(const std::string& sid, const std::string& reason);
+
   const std::string& state() const { return state_; }
 
  private:

@@ -81,20 +81,10 @@ base::StatusOr<ops::v1::MintedSession> OpenSession(EdgeClient& edge, const Optio
 }
 
 bool Revoke(Context& context, EdgeClient& edge, const std::string& sid) {
-  ops::v1::RevokeRequest request;
-  request.set_kind(ops::v1::REVOKED_KIND_SESSION);
-  request.set_id(sid);
-  request.set_reason("exeat run ended");
-  ops::v1::RevokeReply reply;
-  const base::Status revoked = edge.Call(&Stub::Revoke, request, &reply);
-  if (!revoked.ok()) {
-    Fail(context, base::Annotate(revoked, "session " + sid +
-                                              " could not be revoked and lives until its time is "
-                                              "over"));
-  } else if (!reply.durable()) {
-    Fail(context, base::MakeStatus(base::StatusCode::kUnavailable, reply.problem()));
-  }
-  return revoked.ok();
+  const base::Status revoked = edge.RevokeSession(sid, "exeat run ended");
+  if (revoked.ok()) return true;
+  Fail(context, base::Annotate(revoked, "session " + sid + " may live until its time is over"));
+  return false;
 }
 
 base::StatusOr<int> RunInSession(Context& context, const SignalGate& gate,

@@ -86,7 +86,7 @@ TEST_F(RunCommand, GivesTheCommandsOwnStatusAndRevokesAfterwards) {
   EXPECT_EQ(Shell("exit 42").code, 42);
   EXPECT_EQ(Shell("kill -9 $$").code, 128 + SIGKILL);
   ASSERT_EQ(edge_.revoked.size(), 3U);
-  EXPECT_EQ(edge_.revoked[0].id(), "sid1");
+  EXPECT_EQ(edge_.revoked[0].what(0).id(), "sid1");
 }
 
 TEST_F(RunCommand, KeepsTheTokenOutOfArguments) {

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/edge_client.h"
 #include "cli/render.h"
+#include "fmt/format.h"
 #include "nlohmann/json.hpp"
 
 namespace exeat::cli {
@@ -48,13 +49,20 @@ base::StatusOr<Target> TargetOf(const Options& options) {
                           "name exactly one of SID, --sub ID, --jti ID and --all");
 }
 
+ops::v1::Revocable AsProto(const Target& target) {
+  ops::v1::Revocable what;
+  what.set_kind(target.kind);
+  what.set_id(target.id);
+  return what;
+}
+
 std::int64_t MillisecondsSince(base::BootTime start) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(base::SystemClock().BootNow() -
                                                                start)
       .count();
 }
 
-int ReportNotDurable(Context& context, const ops::v1::RevokeReply& reply) {
+int ReportNotDurable(Context& context, const ops::v1::RevokeAcknowledged& reply) {
   if (!context.json) {
     return Fail(context, base::MakeStatus(base::StatusCode::kUnavailable, reply.problem()));
   }
@@ -65,21 +73,37 @@ int ReportNotDurable(Context& context, const ops::v1::RevokeReply& reply) {
   return kFailed;
 }
 
-// The acknowledgement goes out whole before anything is said of streams.
-void ReportRevoked(Context& context, const Target& target, const ops::v1::RevokeReply& reply,
-                   std::int64_t acknowledged_ms, base::BootTime acknowledged_at) {
+// Goes out whole before anything is said of streams.
+void ReportAcknowledged(Context& context, const Target& target,
+                        const ops::v1::RevokeAcknowledged& reply, std::int64_t ms) {
+  if (!reply.durable()) return;
   if (!reply.problem().empty()) context.err << "exeat: " << reply.problem() << "\n";
   if (context.json) {
-    context.out << JsonLine(
-        {{"acknowledged", true}, {"in_force", true}, {"durable", true}, {"ms", acknowledged_ms}});
-    context.out.flush();
-    context.out << JsonLine({{"cut", 0}, {"uncut", 0}, {"ms", MillisecondsSince(acknowledged_at)}});
+    context.out << JsonLine({{"acknowledged", true},
+                             {"in_force", true},
+                             {"durable", true},
+                             {"edges", reply.edges()},
+                             {"ms", ms}});
   } else {
-    context.out << "revoked " << target.text << ": in force and durable, " << acknowledged_ms
-                << " ms\n";
-    context.out.flush();
-    context.out << "streams: cutting what is already open is not supported yet; every further "
-                   "request on it is refused\n";
+    context.out << "revoked " << target.text << ": in force and durable, " << ms << " ms\n";
+  }
+  context.out.flush();
+}
+
+void ReportStreams(Context& context, const ops::v1::StreamsCut& streams) {
+  const double ms = static_cast<double>(streams.took_us()) / 1000;
+  if (context.json) {
+    context.out << JsonLine({{"cut", streams.cut()}, {"uncut", streams.uncut()}, {"ms", ms}});
+  } else if (streams.cut() + streams.uncut() == 0) {
+    context.out << "no stream was open\n";
+  } else {
+    context.out << fmt::format("{} open streams cut, {:.1f} ms\n", streams.cut(), ms);
+  }
+  if (streams.uncut() > 0) {
+    context.err << fmt::format(
+        "exeat: {} open streams are not known to have ended; every further request of theirs is "
+        "refused. See: exeat doctor\n",
+        streams.uncut());
   }
 }
 
@@ -105,16 +129,18 @@ int Revoke(Context& context, const Options& options) {
   base::StatusOr<EdgeClient> edge = EdgeClient::Connect(context);
   if (!edge.ok()) return Fail(context, edge.status());
   ops::v1::RevokeRequest request;
-  request.set_kind(target->kind);
-  request.set_id(target->id);
+  *request.add_what() = AsProto(*target);
   request.set_reason(options.reason);
-  ops::v1::RevokeReply reply;
-  const base::Status revoked = edge->Call(&Stub::Revoke, request, &reply);
-  if (!revoked.ok()) return Fail(context, revoked);
+  ops::v1::RevokeAcknowledged reply;
+  const auto streams = edge->Revoke(request, [&](const ops::v1::RevokeAcknowledged& said) {
+    reply = said;
+    ReportAcknowledged(context, *target, said, MillisecondsSince(started));
+  });
+  if (!streams.ok()) return Fail(context, streams.status());
   if (!reply.durable()) return ReportNotDurable(context, reply);
-  ReportRevoked(context, *target, reply, MillisecondsSince(started), base::SystemClock().BootNow());
+  ReportStreams(context, *streams);
   if (!context.json) WarnOfUnknownSession(context, *edge, *target);
-  return kDone;
+  return streams->uncut() == 0 ? kDone : kFailed;
 }
 
 int Restore(Context& context, const Options& options) {
@@ -123,8 +149,7 @@ int Restore(Context& context, const Options& options) {
   base::StatusOr<EdgeClient> edge = EdgeClient::Connect(context);
   if (!edge.ok()) return Fail(context, edge.status());
   ops::v1::RestoreRequest request;
-  request.set_kind(target->kind);
-  request.set_id(target->id);
+  *request.add_what() = AsProto(*target);
   request.set_reason(options.reason);
   ops::v1::RestoreReply reply;
   const base::Status restored = edge->Call(&Stub::Restore, request, &reply);

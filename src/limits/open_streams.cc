@@ -15,6 +15,12 @@ void OpenStreams::Connected(std::string_view peer, const base::SocketId& socket,
   connections_[std::string(peer)] = {socket, leg, {}, {}};
 }
 
+void OpenStreams::Forget(std::string_view peer) {
+  base::MutexLock lock(mutex_);
+  const auto found = connections_.find(peer);
+  if (found != connections_.end()) DropLocked(found);
+}
+
 bool OpenStreams::Begin(std::string_view peer, OpenStream stream) {
   base::MutexLock lock(mutex_);
   EndLocked(stream.id);

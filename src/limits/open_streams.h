@@ -49,6 +49,9 @@ class OpenStreams {
   // the transparent leg, which is told of once, when it is gone.
   void Connected(std::string_view peer, const base::SocketId& socket, Leg leg);
 
+  // `peer` is no connection that is known; what it carried before has ended.
+  void Forget(std::string_view peer);
+
   // False, and nothing is registered, when no connection of `peer` is known: it could not be cut.
   // An id that is open already is replaced.
   bool Begin(std::string_view peer, OpenStream stream);

@@ -11,13 +11,16 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "authz/decision.h"
 #include "base/status.h"
+#include "limits/open_streams.h"
 #include "policy/policy.h"
 
 namespace exeat::ops {
@@ -37,6 +40,21 @@ struct EdgeStatus {
   std::uint64_t nacks = 0;
   std::string last_nack;  // Envoy's words; empty when there was none
   std::size_t leaves = 0;
+};
+
+// What came of ending the streams of those who lost the right to them.
+struct CutReport {
+  std::size_t open = 0;   // when it began
+  std::size_t uncut = 0;  // not known to have ended when the wait was over
+  std::chrono::nanoseconds took{0};
+};
+
+// Streams that are being ended.
+class Cut {
+ public:
+  virtual ~Cut() = default;
+  // Returns once Envoy has let go of every one of them, or `patience` is over.
+  virtual CutReport Wait(std::chrono::milliseconds patience) = 0;
 };
 
 class Edge {
@@ -60,6 +78,9 @@ class Edge {
 
   // The denylist is another one than before; cheap, returns at once.
   virtual void DenylistChanged() = 0;
+
+  // Begins to end every open stream that is meant. What denies new ones must be in force.
+  virtual std::unique_ptr<Cut> CutStreams(limits::Whose whose) = 0;
 };
 
 }  // namespace exeat::ops

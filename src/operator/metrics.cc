@@ -61,6 +61,16 @@ Metrics::Metrics() : registry_(std::make_unique<prometheus::Registry>()) {
   mint_ = AddHistogram(*registry_, "exeat_leaf_mint_seconds", "Time to check and sign one leaf.");
   revoke_ = AddHistogram(*registry_, "exeat_revoke_seconds",
                          "Time from a revoke's arrival until it is in force and durable.");
+  cut_ = AddHistogram(*registry_, "exeat_stream_cut_seconds",
+                      "Time until the last stream of a cut had ended.");
+  streams_cut_ = AddCounter(*registry_, "exeat_streams_cut_total",
+                            "Open streams ended because their right had ended.");
+  streams_uncut_ = AddCounter(*registry_, "exeat_streams_uncut_total",
+                              "Streams that were not seen to end within the wait of their cut.");
+  open_streams_ = AddGauge(*registry_, "exeat_open_streams", "Tunnels and requests that are open.");
+  cut_means_ = AddGauge(*registry_, "exeat_stream_cut_means",
+                        "How open streams can be cut: 0 not at all, 1 SOCK_DESTROY, 2 "
+                        "pidfd_getfd, 3 both.");
   leaves_ = AddGauge(*registry_, "exeat_leaves_cached", "Leaves that Envoy holds.");
   envoy_up_ = AddGauge(*registry_, "exeat_envoy_up", "1 while Envoy is connected and configured.");
   live_sessions_ = AddGauge(*registry_, "exeat_live_sessions", "Sessions that have not ended.");
@@ -85,6 +95,19 @@ void Metrics::Decided(authz::Leg leg, std::optional<authz::Reason> denial) {
 void Metrics::CheckTook(std::chrono::nanoseconds duration) { check_->Observe(Seconds(duration)); }
 void Metrics::MintTook(std::chrono::nanoseconds duration) { mint_->Observe(Seconds(duration)); }
 void Metrics::RevokeTook(std::chrono::nanoseconds duration) { revoke_->Observe(Seconds(duration)); }
+void Metrics::CutTook(std::chrono::nanoseconds duration) { cut_->Observe(Seconds(duration)); }
+
+void Metrics::StreamsCut(std::size_t ended, std::size_t still_open) {
+  streams_cut_->Increment(static_cast<double>(ended));
+  streams_uncut_->Increment(static_cast<double>(still_open));
+}
+
+void Metrics::SetOpenStreams(std::size_t streams) {
+  open_streams_->Set(static_cast<double>(streams));
+}
+
+void Metrics::SetCutMeans(std::uint32_t bits) { cut_means_->Set(static_cast<double>(bits)); }
+
 void Metrics::SetLeaves(std::size_t leaves) { leaves_->Set(static_cast<double>(leaves)); }
 void Metrics::SetEnvoyUp(bool up) { envoy_up_->Set(up ? 1 : 0); }
 void Metrics::SetLiveSessions(std::size_t sessions) {

@@ -41,6 +41,11 @@ class Metrics {
   void MintTook(std::chrono::nanoseconds duration);    // one leaf, checked and signed
   void RevokeTook(std::chrono::nanoseconds duration);  // until durable, or known not to be
 
+  void CutTook(std::chrono::nanoseconds duration);  // until the last stream of a cut had ended
+  void StreamsCut(std::size_t ended, std::size_t still_open);
+
+  void SetOpenStreams(std::size_t streams);
+  void SetCutMeans(std::uint32_t bits);  // as guardian::EnvoyStarted: 0 none
   void SetLeaves(std::size_t leaves);
   void SetEnvoyUp(bool up);
   void SetLiveSessions(std::size_t sessions);
@@ -64,6 +69,11 @@ class Metrics {
   prometheus::Histogram* check_ = nullptr;
   prometheus::Histogram* mint_ = nullptr;
   prometheus::Histogram* revoke_ = nullptr;
+  prometheus::Histogram* cut_ = nullptr;
+  prometheus::Counter* streams_cut_ = nullptr;
+  prometheus::Counter* streams_uncut_ = nullptr;
+  prometheus::Gauge* open_streams_ = nullptr;
+  prometheus::Gauge* cut_means_ = nullptr;
   prometheus::Gauge* leaves_ = nullptr;
   prometheus::Gauge* envoy_up_ = nullptr;
   prometheus::Gauge* live_sessions_ = nullptr;

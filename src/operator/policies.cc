@@ -1,5 +1,7 @@
 #include "operator/policies.h"
 
+#include <algorithm>
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -10,6 +12,9 @@ namespace {
 
 using base::MakeStatus;
 using base::StatusCode;
+
+constexpr std::chrono::milliseconds kCutPatience{1000};
+constexpr std::size_t kMaxDetailBytes = 1024;
 
 base::Status AsStatus(const std::vector<policy::Mistake>& mistakes) {
   if (mistakes.empty()) return absl::OkStatus();
@@ -25,6 +30,18 @@ base::StatusOr<policy::PolicyPtr> LoadChecked(const PolicySource& source) {
   RETURN_IF_ERROR(AsStatus(loaded.mistakes));
   RETURN_IF_ERROR(AsStatus(policy::CheckFiles(loaded.policy, source.file)));
   return policy::Share(std::move(loaded.policy));
+}
+
+// Streams outlive the policy that allowed them, so what it would not allow now is ended.
+limits::Whose NoLongerAllowed(policy::PolicyPtr policy) {
+  return [policy = std::move(policy)](const limits::OpenStream& stream) {
+    if (policy->posture != policy::Posture::kBump) return true;
+    const policy::Destination* destination = policy->Find(stream.host, stream.port);
+    if (destination == nullptr) return true;
+    const auto& grants = stream.claims->grants;
+    return !destination->grant.empty() &&
+           std::find(grants.begin(), grants.end(), destination->grant) == grants.end();
+  };
 }
 
 std::string Joined(const std::vector<std::string>& words) {
@@ -69,18 +86,20 @@ base::StatusOr<Applied> PolicyDesk::Apply(const PolicySource& source) {
                     "{}",
                     source.file, Joined(restart), source.file));
   }
+  const std::vector<std::string> changes = policy::Diff(*running.policy, *candidate);
   ASSIGN_OR_RETURN(const std::uint64_t revision, NextRevision());
-  RETURN_IF_ERROR(Record(audit::Phase::kIntent, absl::OkStatus(), revision));
+  RETURN_IF_ERROR(Record(audit::Phase::kIntent, absl::OkStatus(), revision, changes));
   const base::StatusOr<std::uint64_t> stored = PublishAndStore(source, candidate, revision);
-  const base::Status recorded = Record(audit::Phase::kOutcome, stored.status(), revision);
+  const base::Status recorded = Record(audit::Phase::kOutcome, stored.status(), revision, changes);
   if (!stored.ok()) return stored.status();
+  const std::unique_ptr<Cut> cut = parts_.edge.CutStreams(NoLongerAllowed(candidate));
   if (!recorded.ok()) {
     return MakeStatus(recorded.code(), fmt::format("revision {} is in force and stored, but its "
                                                    "outcome was not recorded: {}",
                                                    revision, base::Message(recorded)));
   }
   parts_.metrics.SetPolicyRevision(*stored);
-  return Applied{*stored, policy::Diff(*running.policy, *candidate)};
+  return Applied{*stored, changes, cut->Wait(kCutPatience)};
 }
 
 base::StatusOr<std::uint64_t> PolicyDesk::NextRevision() {
@@ -124,21 +143,15 @@ base::Status PolicyDesk::PutBack(const authz::Snapshot& former, const base::Stat
 }
 
 base::Status PolicyDesk::Record(audit::Phase phase, const base::Status& outcome,
-                                std::uint64_t revision) {
+                                std::uint64_t revision, const std::vector<std::string>& changes) {
   audit::Event event;
   event.kind = audit::EventKind::kOperatorAction;
   event.phase = phase;
   event.activity = "policy_applied";
   event.allowed = outcome.ok();
-  event.detail = base::Message(outcome);
+  event.detail = outcome.ok() ? Joined(changes).substr(0, kMaxDetailBytes) : base::Message(outcome);
   event.policy_revision = revision;
-  const base::StatusOr<std::uint64_t> seq = parts_.audit.Append(event);
-  if (!seq.ok()) {
-    parts_.metrics.NotRecorded();
-    return base::Annotate(seq.status(), "audit");
-  }
-  parts_.metrics.Recorded();
-  return absl::OkStatus();
+  return parts_.recorder.Record(event);
 }
 
 }  // namespace exeat::ops

@@ -1,7 +1,8 @@
 // The policy desk: checks, compares and applies policies while the edge runs.
 //
 // Order:      apply = load, check files, refuse what needs a restart, record the intent, publish to
-//             Envoy and wait for its acknowledgement, store the revision, record the outcome.
+//             Envoy and wait for its acknowledgement, end the streams that it no longer allows,
+//             store the revision, record the outcome.
 //             All or nothing: after a failure the former policy is in force and stored.
 // Errors:     kInvalidArgument every mistake, one a line; kFailedPrecondition keys that change at
 //             restart only, or Envoy's refusal in its words; kUnavailable store, audit or Envoy;
@@ -14,13 +15,13 @@
 #include <string>
 #include <vector>
 
-#include "audit/log.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "base/worker.h"
 #include "operator/edge.h"
 #include "operator/metrics.h"
+#include "operator/recorder.h"
 #include "policy/load.h"
 #include "store/store.h"
 
@@ -40,6 +41,7 @@ struct PolicyDifference {
 struct Applied {
   std::uint64_t revision = 0;
   std::vector<std::string> changes;
+  CutReport cut;  // streams that the former policy had allowed and this one does not
 };
 
 class PolicyDesk {
@@ -49,7 +51,7 @@ class PolicyDesk {
     Edge& edge;
     store::Store& store;
     base::Worker& store_worker;
-    audit::Log& audit;
+    const Recorder& recorder;
     Metrics& metrics;
     const base::Clock& clock;
   };
@@ -68,7 +70,8 @@ class PolicyDesk {
                                                 policy::PolicyPtr candidate,
                                                 std::uint64_t revision);
   base::Status PutBack(const authz::Snapshot& former, const base::Status& cause);
-  base::Status Record(audit::Phase phase, const base::Status& outcome, std::uint64_t revision);
+  base::Status Record(audit::Phase phase, const base::Status& outcome, std::uint64_t revision,
+                      const std::vector<std::string>& changes);
 
   const Parts parts_;
   base::Mutex apply_turn_;

@@ -52,7 +52,8 @@ class Policies : public ::testing::Test {
   audit::FakeLog audit_;
   Metrics metrics_;
   base::Worker worker_{16};
-  PolicyDesk desk_{{edge_, store_, worker_, audit_, metrics_, clock_}};
+  Recorder recorder_{audit_, metrics_, [this] { return edge_.Current().policy_revision; }};
+  PolicyDesk desk_{{edge_, store_, worker_, recorder_, metrics_, clock_}};
 };
 
 TEST_F(Policies, ApplyPublishesThenStores) {
@@ -64,6 +65,34 @@ TEST_F(Policies, ApplyPublishesThenStores) {
   EXPECT_EQ(Latest(), Source(new_destination_).text);
   ASSERT_THAT(desk_.Apply(Source()), IsOk());
   EXPECT_EQ(edge_.Current().policy_revision, 2U);
+}
+
+TEST_F(Policies, ApplyEndsTheStreamsThatItNoLongerAllows) {
+  const auto stream = [](const std::string& host, std::vector<std::string> grants) {
+    session::Claims claims;
+    claims.grants = std::move(grants);
+    limits::OpenStream open;
+    open.claims = std::make_shared<const session::VerifiedClaims>(std::move(claims));
+    open.host = host;
+    open.port = 443;
+    return open;
+  };
+  edge_.AnswerCuts({.open = 2, .uncut = 0});
+  const auto applied = desk_.Apply(Source("- {name: new, host: new.example.net, grant: mail}\n"));
+  ASSERT_THAT(applied, IsOk());
+  EXPECT_EQ(applied->cut.open, 2U);
+  ASSERT_EQ(edge_.cuts().size(), 1U);
+  const limits::Whose whose = edge_.cuts().front();
+  EXPECT_FALSE(whose(stream("docs.example.net", {})));
+  EXPECT_FALSE(whose(stream("new.example.net", {"mail"})));
+  EXPECT_TRUE(whose(stream("new.example.net", {"docs"}))) << "the grant is asked for now";
+  EXPECT_TRUE(whose(stream("gone.example.net", {"mail"}))) << "the destination is gone";
+}
+
+TEST_F(Policies, ApplyThatFailsEndsNoStream) {
+  edge_.AnswerPublish({base::MakeStatus(StatusCode::kFailedPrecondition, "no")});
+  EXPECT_FALSE(desk_.Apply(Source(new_destination_)).ok());
+  EXPECT_TRUE(edge_.cuts().empty());
 }
 
 TEST_F(Policies, ApplyNamesEveryMistakeAndChangesNothing) {
@@ -145,7 +174,7 @@ class FailsAtAppend final : public store::Store {
 
 TEST_F(Policies, ApplyPutsTheFormerOneBackWhenStoringFails) {
   FailsAtAppend failing(store_);
-  PolicyDesk desk({edge_, failing, worker_, audit_, metrics_, clock_});
+  PolicyDesk desk({edge_, failing, worker_, recorder_, metrics_, clock_});
   EXPECT_THAT(desk.Apply(Source(new_destination_)),
               StatusSays(StatusCode::kUnavailable, "revision 1 is in force again"));
   EXPECT_EQ(edge_.published().size(), 2U);
@@ -154,7 +183,7 @@ TEST_F(Policies, ApplyPutsTheFormerOneBackWhenStoringFails) {
 
 TEST_F(Policies, ApplySaysSoWhenTheFormerOneCannotBePutBack) {
   FailsAtAppend failing(store_);
-  PolicyDesk desk({edge_, failing, worker_, audit_, metrics_, clock_});
+  PolicyDesk desk({edge_, failing, worker_, recorder_, metrics_, clock_});
   edge_.AnswerPublish({absl::OkStatus(), base::MakeStatus(StatusCode::kUnavailable, "Envoy gone")});
   EXPECT_THAT(desk.Apply(Source(new_destination_)),
               StatusSays(StatusCode::kInternal, "could not be put back"));

@@ -1,15 +1,13 @@
-// The session desk: opens, renews, revokes and restores sessions for the operator.
+// The session desk: opens, renews and shows sessions for the operator.
 //
-// Order:      a row is durable and recorded before its token exists outside. A revoke is in force
-//             in memory first, then stored, then acknowledged; if storing fails it stays in force
-//             and the caller is told. A restore is stored first, then in memory.
+// Order:      a row is durable and recorded before its token exists outside.
 // Errors:     kInvalidArgument names what to change; kNotFound no such session or entry;
 //             kFailedPrecondition ended or revoked; kResourceExhausted the cap or the queue;
 //             kUnavailable store or audit: nothing was handed out.
 // Fail mode:  an error never leaves more open than before.
-// Units:      times are UTC seconds; an entry outlives every token it could stop.
+// Units:      times are UTC seconds.
 // Threads:    every method is safe concurrently; the store is touched on the worker's thread only.
-// Source:     docs/walkthroughs/revoke.md, docs/adr/0004-session-tokens.md
+// Source:     docs/adr/0004-session-tokens.md
 #pragma once
 
 #include <chrono>
@@ -18,7 +16,6 @@
 #include <string>
 #include <vector>
 
-#include "audit/log.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/secret.h"
@@ -26,14 +23,12 @@
 #include "base/worker.h"
 #include "operator/edge.h"
 #include "operator/metrics.h"
-#include "revocation/denylist.h"
+#include "operator/recorder.h"
+#include "operator/revocations.h"
 #include "session/signing_keys.h"
 #include "store/store.h"
 
 namespace exeat::ops {
-
-// Bound of every token's life, whatever the policy of its day said: 60 minutes and 60 s of skew.
-inline constexpr std::chrono::seconds kLongestToken{3600 + 60};
 
 struct SessionView {
   store::SessionRow row;
@@ -53,39 +48,26 @@ struct SessionRequest {
   std::chrono::seconds ttl{0};
 };
 
-struct RevocationRequest {
-  store::RevokedKind kind = store::RevokedKind::kSession;
-  std::string id;  // empty for kAll, and only then
-  std::string reason;
-};
-
-// A revoke that was answered is in force.
-struct Revoked {
-  bool durable = false;
-  std::string problem;  // empty when durable and recorded
-};
-
 class SessionDesk {
  public:
   struct Options {
     std::size_t max_live_sessions = 100'000;
-    std::chrono::seconds margin{60};  // entries outlive tokens by this, for clocks set back
+    std::chrono::seconds margin{60};  // keys outlive tokens by this, for clocks set back
   };
   // What the desk works with; all of it outlives the desk.
   struct Parts {
     Edge& edge;
     session::SigningKeys& keys;
-    revocation::Denylist& denylist;
+    RevocationDesk& revocations;
     store::Store& store;
     base::Worker& store_worker;
-    audit::Log& audit;
+    const Recorder& recorder;
     Metrics& metrics;
     const base::Clock& clock;
   };
   SessionDesk(Parts parts, Options options);
 
-  // Reads sessions and revocations from the store and loads the denylist: before this, every
-  // decision is denied. Call once at start; an error leaves the denylist not loaded.
+  // Reads the sessions that live from the store. Call once at start.
   base::Status Load();
 
   base::StatusOr<Minted> Create(const SessionRequest& request);
@@ -94,12 +76,6 @@ class SessionDesk {
   // Sessions that have not ended, oldest first, revoked ones among them.
   base::StatusOr<std::vector<SessionView>> List();
   base::StatusOr<SessionView> Show(const std::string& sid);
-
-  // An error means that the request made no sense and nothing changed. An id that is not known is
-  // accepted, so that a revoke never depends on what this edge remembers.
-  base::StatusOr<Revoked> Revoke(const RevocationRequest& request);
-  // Removes exactly that entry; what stands under another kind still denies.
-  base::Status Restore(const RevocationRequest& request);
 
   // A new key signs; `withdraw` also makes every earlier key's tokens invalid before it returns.
   base::Status RotateSigningKey(bool withdraw);
@@ -117,11 +93,7 @@ class SessionDesk {
                               const char* activity);
   base::Status Reserve(const std::string& sid, base::UnixSeconds expires_at);
   void Forget(const std::string& sid);
-  base::Status Record(const audit::Event& event);
-  base::Status CheckStanding(const store::SessionRow& row) const;
   SessionView View(store::SessionRow row) const;
-  void PutInForce(const RevocationRequest& request);
-  base::Status StoreRevocation(const RevocationRequest& request);
 
   const Parts parts_;
   const Options options_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <condition_variable>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <utility>
@@ -19,8 +20,11 @@ constexpr std::size_t kBasePerDelta = 64;
 constexpr std::size_t kBackPressure = 8;
 constexpr std::size_t kShortId = 127;
 
+}  // namespace
+
 // The kind stands in front, so that a subject named like a sid is another key.
-Key KeyOf(Kind kind, std::string_view id) {
+Key KeyOf(Entry entry) {
+  const auto [kind, id] = entry;
   std::array<char, kShortId + 1> shorter;
   std::string longer;
   std::string_view input;
@@ -39,6 +43,8 @@ Key KeyOf(Kind kind, std::string_view id) {
   return key;
 }
 
+namespace {
+
 // Without randomness the answers stay right; only crowding could be provoked.
 Salt RandomSalt() {
   std::array<std::uint8_t, 16> bytes{};
@@ -55,21 +61,18 @@ using Keys = std::vector<Key>;
 
 bool Has(const Keys& keys, Key key) { return std::binary_search(keys.begin(), keys.end(), key); }
 
-Keys With(const Keys& keys, Key key) {
+Keys Union(const Keys& keys, const Keys& others) {
   Keys out;
-  out.reserve(keys.size() + 1);
-  const auto place = std::lower_bound(keys.begin(), keys.end(), key);
-  out.insert(out.end(), keys.begin(), place);
-  out.push_back(key);
-  out.insert(out.end(), place, keys.end());
+  out.reserve(keys.size() + others.size());
+  std::set_union(keys.begin(), keys.end(), others.begin(), others.end(), std::back_inserter(out));
   return out;
 }
 
-Keys Without(const Keys& keys, Key key) {
+Keys Minus(const Keys& keys, const Keys& others) {
   Keys out;
   out.reserve(keys.size());
-  std::copy_if(keys.begin(), keys.end(), std::back_inserter(out),
-               [&](const Key& other) { return other != key; });
+  std::set_difference(keys.begin(), keys.end(), others.begin(), others.end(),
+                      std::back_inserter(out));
   return out;
 }
 
@@ -93,9 +96,9 @@ struct Snapshot::Body {
 };
 
 Identity::Identity(std::string_view sid, std::string_view jti, std::string_view sub)
-    : session(KeyOf(Kind::kSession, sid)),
-      token(KeyOf(Kind::kTokenId, jti)),
-      subject(KeyOf(Kind::kSubject, sub)) {}
+    : session(KeyOf({Kind::kSession, sid})),
+      token(KeyOf({Kind::kTokenId, jti})),
+      subject(KeyOf({Kind::kSubject, sub})) {}
 
 Snapshot::Snapshot() = default;
 
@@ -109,7 +112,7 @@ Standing Snapshot::Check(const Identity& identity) const {
 }
 
 bool Snapshot::Contains(Kind kind, std::string_view id) const {
-  return body_ != nullptr && body_->Contains(KeyOf(kind, id));
+  return body_ != nullptr && body_->Contains(KeyOf({kind, id}));
 }
 
 std::size_t Snapshot::size() const { return body_ == nullptr ? 0 : body_->size(); }
@@ -155,17 +158,27 @@ struct Denylist::State {
   }
   bool MergeDue() const REQUIRES(mutex) { return current->delta() >= Threshold(); }
 
-  // Puts the key on or off the list; false when that changes nothing.
-  bool Change(Key key, bool listed) REQUIRES(mutex) {
+  // Puts these, sorted and each once, on the list in one step.
+  void List(const Keys& keys) REQUIRES(mutex) {
     while (current->delta() >= Threshold() * kBackPressure) changed.Wait(mutex);
-    if (current->Contains(key) == listed) return false;
+    Keys news;
+    std::copy_if(keys.begin(), keys.end(), std::back_inserter(news),
+                 [&](const Key& key) REQUIRES(mutex) { return !current->base->Contains(key); });
     Body next = *current;
-    auto& gains = listed ? next.added : next.removed;
-    auto& loses = listed ? next.removed : next.added;
-    if (Has(*loses, key)) {
-      loses = std::make_shared<const Keys>(Without(*loses, key));
+    next.added = std::make_shared<const Keys>(Union(*current->added, news));
+    next.removed = std::make_shared<const Keys>(Minus(*current->removed, keys));
+    Publish(std::move(next));
+  }
+
+  // False when it was not on the list.
+  bool Unlist(Key key) REQUIRES(mutex) {
+    while (current->delta() >= Threshold() * kBackPressure) changed.Wait(mutex);
+    if (!current->Contains(key)) return false;
+    Body next = *current;
+    if (Has(*next.added, key)) {
+      next.added = std::make_shared<const Keys>(Minus(*next.added, {key}));
     } else {
-      gains = std::make_shared<const Keys>(With(*gains, key));
+      next.removed = std::make_shared<const Keys>(Union(*next.removed, {key}));
     }
     Publish(std::move(next));
     return true;
@@ -235,27 +248,39 @@ Denylist::Denylist() : state_(std::make_unique<State>()) {}
 Denylist::~Denylist() = default;
 
 void Denylist::Load(const std::vector<Entry>& entries, bool everything) {
+  std::vector<Key> keys;
+  keys.reserve(entries.size());
+  for (const Entry& entry : entries) keys.push_back(KeyOf(entry));
+  LoadKeys(keys, everything);
+}
+
+void Denylist::LoadKeys(const std::vector<Key>& keys, bool everything) {
   Snapshot::Body body;
   body.loaded = true;
   body.everything = everything;
-  auto table = std::make_shared<KeyTable>(entries.size(), state_->salt);
-  for (const Entry& entry : entries) table->Insert(KeyOf(entry.kind, entry.id));
+  auto table = std::make_shared<KeyTable>(keys.size(), state_->salt);
+  for (const Key key : keys) table->Insert(key);
   body.base = std::move(table);
   body.added = body.removed = std::make_shared<const Keys>();
   base::MutexLock lock(state_->mutex);
   state_->Publish(std::move(body));
 }
 
-void Denylist::Add(Entry entry) {
-  const Key key = KeyOf(entry.kind, entry.id);
+void Denylist::Add(const std::vector<Entry>& entries) {
+  if (entries.empty()) return;
+  Keys keys;
+  keys.reserve(entries.size());
+  for (const Entry& entry : entries) keys.push_back(KeyOf(entry));
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   base::MutexLock lock(state_->mutex);
-  state_->Change(key, true);
+  state_->List(keys);
 }
 
 bool Denylist::Remove(Entry entry) {
-  const Key key = KeyOf(entry.kind, entry.id);
+  const Key key = KeyOf(entry);
   base::MutexLock lock(state_->mutex);
-  return state_->Change(key, false);
+  return state_->Unlist(key);
 }
 
 void Denylist::SetEverything(bool everything) {

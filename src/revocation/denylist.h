@@ -35,6 +35,9 @@ struct Entry {
   std::string_view id;
 };
 
+// The key of an entry: what stands in the list in its place.
+Key KeyOf(Entry entry);
+
 // The three keys under which one token can be on the list, worked out once and kept beside its
 // verified claims: hashing them anew is a third of what a decision costs.
 struct Identity {
@@ -65,8 +68,10 @@ class Denylist {
   Denylist();
   ~Denylist();
   // Replaces all, as at start. From here on the list counts as loaded.
+  void LoadKeys(const std::vector<Key>& keys, bool everything);
   void Load(const std::vector<Entry>& entries, bool everything);
-  void Add(Entry entry);
+  void Add(const std::vector<Entry>& entries);
+  void Add(Entry entry) { Add(std::vector<Entry>{entry}); }
   // False when it was not there.
   bool Remove(Entry entry);
   void SetEverything(bool everything);

@@ -48,12 +48,51 @@ base::StatusOr<store::RevokedKind> KindOf(ops::v1::RevokedKind kind) {
 }
 
 template <class Proto>
-base::StatusOr<ops::RevocationRequest> RequestOf(const Proto& proto) {
-  ops::RevocationRequest request;
-  ASSIGN_OR_RETURN(request.kind, KindOf(proto.kind()));
-  request.id = proto.id();
-  request.reason = proto.reason();
-  return request;
+base::StatusOr<std::vector<ops::RevocationRequest>> RequestsOf(const Proto& proto) {
+  std::vector<ops::RevocationRequest> requests;
+  requests.reserve(static_cast<std::size_t>(proto.what_size()));
+  for (const ops::v1::Revocable& what : proto.what()) {
+    ops::RevocationRequest request;
+    ASSIGN_OR_RETURN(request.kind, KindOf(what.kind()));
+    request.id = what.id();
+    request.reason = proto.reason();
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+ops::v1::RevokedKind KindOf(store::RevokedKind kind) {
+  switch (kind) {
+    case store::RevokedKind::kSession:
+      return ops::v1::REVOKED_KIND_SESSION;
+    case store::RevokedKind::kTokenId:
+      return ops::v1::REVOKED_KIND_TOKEN_ID;
+    case store::RevokedKind::kSubject:
+      return ops::v1::REVOKED_KIND_SUBJECT;
+    case store::RevokedKind::kAll:
+      break;
+  }
+  return ops::v1::REVOKED_KIND_ALL;
+}
+
+void Fill(const ops::Revoked& revoked, ops::v1::RevokeAcknowledged& out) {
+  out.set_durable(revoked.durable);
+  out.set_problem(revoked.problem);
+  out.set_edges(1);
+}
+
+void Fill(const ops::CutReport& report, ops::v1::StreamsCut& out) {
+  out.set_cut(report.open - report.uncut);
+  out.set_uncut(report.uncut);
+  out.set_took_us(std::chrono::duration_cast<std::chrono::microseconds>(report.took).count());
+}
+
+void Fill(const store::RevocationRow& row, ops::v1::Revocation& out) {
+  out.mutable_what()->set_kind(KindOf(row.kind));
+  out.mutable_what()->set_id(row.id);
+  out.set_reason(row.reason);
+  out.set_revoked_at(row.revoked_at);
+  out.set_expires_at(row.expires_at);
 }
 
 void Fill(const ops::SessionView& view, ops::v1::Session& out) {
@@ -187,12 +226,16 @@ void OperatorService::Stop() {
 
 ::grpc::Status OperatorService::Revoke(::grpc::ServerContext* context,
                                        const ops::v1::RevokeRequest* request,
-                                       ops::v1::RevokeReply* reply) {
+                                       ::grpc::ServerWriter<ops::v1::RevokeEvent>* writer) {
   return Guarded(*context, [&]() -> base::Status {
-    ASSIGN_OR_RETURN(const ops::RevocationRequest wanted, RequestOf(*request));
-    ASSIGN_OR_RETURN(const ops::Revoked revoked, parts_.sessions.Revoke(wanted));
-    reply->set_durable(revoked.durable);
-    reply->set_problem(revoked.problem);
+    ASSIGN_OR_RETURN(const std::vector<ops::RevocationRequest> wanted, RequestsOf(*request));
+    ASSIGN_OR_RETURN(const ops::Revoked revoked, parts_.revocations.RevokeAll(wanted));
+    ops::v1::RevokeEvent acknowledged;
+    Fill(revoked, *acknowledged.mutable_acknowledged());
+    writer->Write(acknowledged);
+    ops::v1::RevokeEvent cut;
+    Fill(parts_.revocations.AwaitCut(revoked), *cut.mutable_streams());
+    writer->Write(cut);
     return absl::OkStatus();
   });
 }
@@ -201,8 +244,18 @@ void OperatorService::Stop() {
                                         const ops::v1::RestoreRequest* request,
                                         ops::v1::RestoreReply*) {
   return Guarded(*context, [&]() -> base::Status {
-    ASSIGN_OR_RETURN(const ops::RevocationRequest wanted, RequestOf(*request));
-    return parts_.sessions.Restore(wanted);
+    ASSIGN_OR_RETURN(const std::vector<ops::RevocationRequest> wanted, RequestsOf(*request));
+    return parts_.revocations.RestoreAll(wanted);
+  });
+}
+
+::grpc::Status OperatorService::ListRevocations(::grpc::ServerContext* context,
+                                                const ops::v1::ListRevocationsRequest*,
+                                                ops::v1::ListRevocationsReply* reply) {
+  return Guarded(*context, [&]() -> base::Status {
+    ASSIGN_OR_RETURN(const std::vector<store::RevocationRow> rows, parts_.revocations.List());
+    for (const store::RevocationRow& row : rows) Fill(row, *reply->add_revocations());
+    return absl::OkStatus();
   });
 }
 
@@ -231,6 +284,7 @@ void OperatorService::Stop() {
     ASSIGN_OR_RETURN(const ops::Applied applied, parts_.policies.Apply(SourceOf(*request)));
     reply->set_revision(applied.revision);
     for (const std::string& change : applied.changes) reply->add_changes(change);
+    Fill(applied.cut, *reply->mutable_streams());
     return absl::OkStatus();
   });
 }

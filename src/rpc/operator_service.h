@@ -20,6 +20,7 @@
 #include "operator/edge.h"
 #include "operator/metrics.h"
 #include "operator/policies.h"
+#include "operator/revocations.h"
 #include "operator/sessions.h"
 
 namespace exeat::rpc {
@@ -29,6 +30,7 @@ class OperatorService final : public ops::v1::Operator::Service {
   // All of it outlives the service.
   struct Parts {
     ops::SessionDesk& sessions;
+    ops::RevocationDesk& revocations;
     ops::PolicyDesk& policies;
     ops::Edge& edge;
     ops::Metrics& metrics;
@@ -51,9 +53,12 @@ class OperatorService final : public ops::v1::Operator::Service {
   ::grpc::Status GetSession(::grpc::ServerContext* context, const ops::v1::GetSessionRequest*,
                             ops::v1::Session*) override;
   ::grpc::Status Revoke(::grpc::ServerContext* context, const ops::v1::RevokeRequest*,
-                        ops::v1::RevokeReply*) override;
+                        ::grpc::ServerWriter<ops::v1::RevokeEvent>*) override;
   ::grpc::Status Restore(::grpc::ServerContext* context, const ops::v1::RestoreRequest*,
                          ops::v1::RestoreReply*) override;
+  ::grpc::Status ListRevocations(::grpc::ServerContext* context,
+                                 const ops::v1::ListRevocationsRequest*,
+                                 ops::v1::ListRevocationsReply*) override;
   ::grpc::Status RotateSigningKey(::grpc::ServerContext* context,
                                   const ops::v1::RotateSigningKeyRequest*,
                                   ops::v1::RotateSigningKeyReply*) override;

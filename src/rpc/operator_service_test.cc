@@ -28,14 +28,20 @@ class Service : public ::testing::Test {
     auto log = audit::Log::Open(directory_.path() + "/audit", "acme", clock_);
     ASSERT_THAT(log, base::IsOk());
     log_ = std::move(log).value();
+    recorder_ = std::make_unique<ops::Recorder>(*log_, metrics_, [] { return 1; });
+    revocations_ = std::make_unique<ops::RevocationDesk>(
+        ops::RevocationDesk::Parts{edge_, denylist_, store_, worker_, *recorder_, metrics_, clock_},
+        ops::RevocationDesk::Options{});
     sessions_ = std::make_unique<ops::SessionDesk>(
-        ops::SessionDesk::Parts{edge_, keys_, denylist_, store_, worker_, *log_, metrics_, clock_},
+        ops::SessionDesk::Parts{edge_, keys_, *revocations_, store_, worker_, *recorder_, metrics_,
+                                clock_},
         ops::SessionDesk::Options{});
     policies_ = std::make_unique<ops::PolicyDesk>(
-        ops::PolicyDesk::Parts{edge_, store_, worker_, *log_, metrics_, clock_});
+        ops::PolicyDesk::Parts{edge_, store_, worker_, *recorder_, metrics_, clock_});
+    ASSERT_THAT(revocations_->Load(), base::IsOk());
     ASSERT_THAT(sessions_->Load(), base::IsOk());
     service_ = std::make_unique<OperatorService>(OperatorService::Parts{
-        *sessions_, *policies_, edge_, metrics_, denylist_, *log_, clock_, secret_});
+        *sessions_, *revocations_, *policies_, edge_, metrics_, denylist_, *log_, clock_, secret_});
     const std::string address = "unix:" + directory_.path() + "/operator.sock";
     ::grpc::ServerBuilder builder;
     builder.AddListeningPort(address, ::grpc::InsecureServerCredentials());
@@ -72,6 +78,20 @@ class Service : public ::testing::Test {
     return (stub_.get()->*method)(&call, request, reply);
   }
 
+  struct Answers {
+    ::grpc::Status status;
+    std::vector<ops::v1::RevokeEvent> events;
+  };
+  Answers Revoke(const ops::v1::RevokeRequest& request, const std::string& secret = "s3cret") {
+    ::grpc::ClientContext call;
+    if (!secret.empty()) call.AddMetadata(ops::kAccessHeader, secret);
+    const auto reader = stub_->Revoke(&call, request);
+    Answers answers;
+    for (ops::v1::RevokeEvent event; reader->Read(&event);) answers.events.push_back(event);
+    answers.status = reader->Finish();
+    return answers;
+  }
+
   store::PrivateDirectory directory_;
   base::FakeClock clock_;
   revocation::Denylist denylist_;
@@ -82,6 +102,8 @@ class Service : public ::testing::Test {
   base::Worker worker_{16};
   base::Secret secret_{"s3cret"};
   std::unique_ptr<audit::Log> log_;
+  std::unique_ptr<ops::Recorder> recorder_;
+  std::unique_ptr<ops::RevocationDesk> revocations_;
   std::unique_ptr<ops::SessionDesk> sessions_;
   std::unique_ptr<ops::PolicyDesk> policies_;
   std::unique_ptr<OperatorService> service_;
@@ -101,9 +123,8 @@ TEST_F(Service, RefusesACallWithoutTheAccessSecret) {
   }
   EXPECT_TRUE(keys_.signed_claims.empty());
   ops::v1::RevokeRequest all;
-  all.set_kind(ops::v1::REVOKED_KIND_ALL);
-  ops::v1::RevokeReply reply;
-  EXPECT_FALSE(Call(&Operator::Stub::Revoke, all, &reply, "").ok());
+  all.add_what()->set_kind(ops::v1::REVOKED_KIND_ALL);
+  EXPECT_FALSE(Revoke(all, "").status.ok());
   EXPECT_FALSE(denylist_.Read().everything());
 }
 
@@ -120,11 +141,24 @@ TEST_F(Service, OpensShowsAndRevokesASession) {
   EXPECT_EQ(minted.session().expires_at(), clock_.UnixNow() + 60);
 
   ops::v1::RevokeRequest revoke;
-  revoke.set_kind(ops::v1::REVOKED_KIND_SESSION);
-  revoke.set_id(minted.session().sid());
-  ops::v1::RevokeReply revoked;
-  ASSERT_THAT(FromGrpc(Call(&Operator::Stub::Revoke, revoke, &revoked)), base::IsOk());
-  EXPECT_TRUE(revoked.durable());
+  revoke.add_what()->set_kind(ops::v1::REVOKED_KIND_SESSION);
+  revoke.mutable_what(0)->set_id(minted.session().sid());
+  revoke.set_reason("leaked");
+  edge_.AnswerCuts({.open = 3, .uncut = 1, .took = std::chrono::milliseconds(2)});
+  const Answers revoked = Revoke(revoke);
+  ASSERT_THAT(FromGrpc(revoked.status), base::IsOk());
+  ASSERT_EQ(revoked.events.size(), 2U) << "the acknowledgement comes by itself";
+  EXPECT_TRUE(revoked.events[0].acknowledged().durable());
+  EXPECT_EQ(revoked.events[1].streams().cut(), 2U);
+  EXPECT_EQ(revoked.events[1].streams().uncut(), 1U);
+  EXPECT_EQ(revoked.events[1].streams().took_us(), 2000);
+
+  ops::v1::ListRevocationsReply listed;
+  ASSERT_THAT(FromGrpc(Call(&Operator::Stub::ListRevocations, {}, &listed)), base::IsOk());
+  ASSERT_EQ(listed.revocations_size(), 1);
+  EXPECT_EQ(listed.revocations(0).what().kind(), ops::v1::REVOKED_KIND_SESSION);
+  EXPECT_EQ(listed.revocations(0).what().id(), minted.session().sid());
+  EXPECT_EQ(listed.revocations(0).reason(), "leaked");
 
   ops::v1::GetSessionRequest get;
   get.set_sid(minted.session().sid());
@@ -135,10 +169,9 @@ TEST_F(Service, OpensShowsAndRevokesASession) {
 
 TEST_F(Service, RefusesARevocationOfNoKind) {
   ops::v1::RevokeRequest request;
-  request.set_id("x");
-  ops::v1::RevokeReply reply;
-  EXPECT_EQ(Call(&Operator::Stub::Revoke, request, &reply).error_code(),
-            ::grpc::StatusCode::INVALID_ARGUMENT);
+  request.add_what()->set_id("x");
+  EXPECT_EQ(Revoke(request).status.error_code(), ::grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Revoke({}).status.error_code(), ::grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(denylist_.Read().size(), 0U);
 }
 

@@ -10,8 +10,6 @@
 namespace exeat::session {
 namespace {
 
-constexpr std::chrono::seconds kMaxSkew{60};
-
 struct Keys {
   JwkSet set;
   std::uint64_t epoch = 0;

@@ -55,7 +55,8 @@ class FakeOperator final : public ops::v1::Operator::Service {
   std::vector<ops::v1::TailAuditRequest> tailed;
   // What it answers.
   ops::v1::EdgeStatus status;
-  ops::v1::RevokeReply revoke_reply = Durable();
+  ops::v1::RevokeAcknowledged acknowledged = Durable();
+  ops::v1::StreamsCut streams;
   std::vector<std::string> audit_lines;  // whatever record is asked for
   ::grpc::Status failure;
 
@@ -102,9 +103,13 @@ class FakeOperator final : public ops::v1::Operator::Service {
     return Answer(context);
   }
   ::grpc::Status Revoke(::grpc::ServerContext* context, const ops::v1::RevokeRequest* request,
-                        ops::v1::RevokeReply* reply) override {
+                        ::grpc::ServerWriter<ops::v1::RevokeEvent>* writer) override {
     revoked.push_back(*request);
-    *reply = revoke_reply;
+    ops::v1::RevokeEvent event;
+    *event.mutable_acknowledged() = acknowledged;
+    writer->Write(event);
+    *event.mutable_streams() = streams;
+    writer->Write(event);
     return Answer(context);
   }
   ::grpc::Status Restore(::grpc::ServerContext* context, const ops::v1::RestoreRequest* request,
@@ -137,8 +142,8 @@ class FakeOperator final : public ops::v1::Operator::Service {
   }
 
  private:
-  static ops::v1::RevokeReply Durable() {
-    ops::v1::RevokeReply reply;
+  static ops::v1::RevokeAcknowledged Durable() {
+    ops::v1::RevokeAcknowledged reply;
     reply.set_durable(true);
     return reply;
   }

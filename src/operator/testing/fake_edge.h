@@ -61,6 +61,22 @@ class FakeEdge final : public Edge {
     ++denylist_changes_;
   }
 
+  std::unique_ptr<Cut> CutStreams(limits::Whose whose) override {
+    base::MutexLock lock(mutex_);
+    cuts_.push_back(std::move(whose));
+    return std::make_unique<FakeCut>(cut_report_);
+  }
+
+  // Whose streams were to be ended, call by call.
+  std::vector<limits::Whose> cuts() const {
+    base::MutexLock lock(mutex_);
+    return cuts_;
+  }
+  // What comes of ending streams from now on.
+  void AnswerCuts(CutReport report) {
+    base::MutexLock lock(mutex_);
+    cut_report_ = report;
+  }
   // The next Publish calls answer these, one each, then ok.
   void AnswerPublish(std::vector<base::Status> answers) {
     base::MutexLock lock(mutex_);
@@ -88,6 +104,15 @@ class FakeEdge final : public Edge {
   }
 
  private:
+  class FakeCut final : public Cut {
+   public:
+    explicit FakeCut(CutReport report) : report_(report) {}
+    CutReport Wait(std::chrono::milliseconds) override { return report_; }
+
+   private:
+    const CutReport report_;
+  };
+
   const revocation::Denylist& denylist_;
   mutable base::Mutex mutex_;
   authz::Snapshot snapshot_ GUARDED_BY(mutex_);
@@ -97,6 +122,8 @@ class FakeEdge final : public Edge {
   base::Status keys_answer_ GUARDED_BY(mutex_);
   int key_publications_ GUARDED_BY(mutex_) = 0;
   int denylist_changes_ GUARDED_BY(mutex_) = 0;
+  std::vector<limits::Whose> cuts_ GUARDED_BY(mutex_);
+  CutReport cut_report_ GUARDED_BY(mutex_);
 };
 
 }  // namespace exeat::ops

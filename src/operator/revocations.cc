@@ -1,0 +1,298 @@
+#include "operator/revocations.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "fmt/format.h"
+#include "operator/text.h"
+
+namespace exeat::ops {
+namespace {
+
+using base::MakeStatus;
+using base::StatusCode;
+
+constexpr std::size_t kMaxReasonBytes = 1024;
+
+const char* KindName(store::RevokedKind kind) {
+  switch (kind) {
+    case store::RevokedKind::kSession:
+      return "session";
+    case store::RevokedKind::kTokenId:
+      return "token";
+    case store::RevokedKind::kSubject:
+      return "subject";
+    case store::RevokedKind::kAll:
+      return "everything";
+  }
+  return "unknown";
+}
+
+revocation::Entry AsEntry(store::RevokedKind kind, std::string_view id) {
+  switch (kind) {
+    case store::RevokedKind::kTokenId:
+      return {revocation::Kind::kTokenId, id};
+    case store::RevokedKind::kSubject:
+      return {revocation::Kind::kSubject, id};
+    case store::RevokedKind::kSession:
+    case store::RevokedKind::kAll:
+      break;
+  }
+  return {revocation::Kind::kSession, id};
+}
+
+base::Status CheckOne(const RevocationRequest& request) {
+  if (request.reason.size() > kMaxReasonBytes) {
+    return MakeStatus(StatusCode::kInvalidArgument,
+                      fmt::format("the reason is longer than {} bytes", kMaxReasonBytes));
+  }
+  if (request.kind != store::RevokedKind::kAll) return CheckText(request.id, "the id", kMaxIdBytes);
+  if (request.id.empty()) return absl::OkStatus();
+  return MakeStatus(StatusCode::kInvalidArgument, "everything takes no id");
+}
+
+base::Status CheckEach(const std::vector<RevocationRequest>& requests) {
+  if (requests.empty()) return MakeStatus(StatusCode::kInvalidArgument, "nothing was named");
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const base::Status status = CheckOne(requests[i]);
+    if (status.ok()) continue;
+    if (requests.size() == 1) return status;
+    return base::Annotate(status, fmt::format("entry {}", i + 1));
+  }
+  return absl::OkStatus();
+}
+
+bool IsInForce(const revocation::Snapshot& denylist, const RevocationRequest& request) {
+  if (request.kind == store::RevokedKind::kAll) return denylist.everything();
+  const revocation::Entry entry = AsEntry(request.kind, request.id);
+  return denylist.Contains(entry.kind, entry.id);
+}
+
+// Whose streams these requests end. The entries are hashed once, for many may be named.
+limits::Whose StreamsOf(const std::vector<RevocationRequest>& requests) {
+  revocation::Denylist named;
+  std::vector<revocation::Entry> entries;
+  bool everything = false;
+  for (const RevocationRequest& request : requests) {
+    if (request.kind == store::RevokedKind::kAll) everything = true;
+    if (request.kind != store::RevokedKind::kAll) {
+      entries.push_back(AsEntry(request.kind, request.id));
+    }
+  }
+  named.Load(entries, everything);
+  return [view = named.Read()](const limits::OpenStream& stream) {
+    return view.Check(stream.claims->identity) == revocation::Standing::kRevoked;
+  };
+}
+
+audit::Event EventOf(const char* activity, const RevocationRequest& request) {
+  audit::Event event;
+  event.kind = audit::EventKind::kSession;
+  event.activity = activity;
+  event.allowed = true;
+  event.reason = request.reason;
+  event.detail = KindName(request.kind);
+  if (request.kind == store::RevokedKind::kSession) event.sid = request.id;
+  if (request.kind == store::RevokedKind::kTokenId) event.jti = request.id;
+  if (request.kind == store::RevokedKind::kSubject) event.sub = request.id;
+  return event;
+}
+
+base::Status DeleteWhatIsStored(const std::vector<store::RevocationKey>& keys,
+                                store::Store& store) {
+  for (const store::RevocationKey& key : keys) {
+    const base::Status deleted = store.DeleteRevocation(key.kind, key.id);
+    if (!deleted.ok() && deleted.code() != StatusCode::kNotFound) return deleted;
+  }
+  return absl::OkStatus();
+}
+
+base::Status NotInForce(const RevocationRequest& request) {
+  return MakeStatus(StatusCode::kNotFound,
+                    fmt::format("no revocation of {} {} is in force; revocations of another kind "
+                                "are restored by their own option",
+                                KindName(request.kind), request.id));
+}
+
+}  // namespace
+
+base::Status RevocationDesk::Load() {
+  std::vector<revocation::Key> keys;
+  bool everything = false;
+  store::Rows rows;
+  rows.revocation = [&](const store::RevocationRow& row) {
+    if (row.kind == store::RevokedKind::kAll) everything = true;
+    if (row.kind != store::RevokedKind::kAll) {
+      keys.push_back(revocation::KeyOf(AsEntry(row.kind, row.id)));
+    }
+  };
+  const auto read = parts_.store_worker.Call([&]() -> base::StatusOr<store::Position> {
+    return parts_.store.ReadAll(parts_.clock.UnixNow(), rows);
+  });
+  RETURN_IF_ERROR(read.status());
+  parts_.denylist.LoadKeys(keys, everything);
+  parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
+  parts_.edge.DenylistChanged();
+  return absl::OkStatus();
+}
+
+void RevocationDesk::PutInForce(const std::vector<RevocationRequest>& requests) {
+  std::vector<revocation::Entry> entries;
+  for (const RevocationRequest& request : requests) {
+    if (request.kind == store::RevokedKind::kAll) {
+      parts_.denylist.SetEverything(true);
+    } else {
+      entries.push_back(AsEntry(request.kind, request.id));
+    }
+  }
+  parts_.denylist.Add(entries);
+}
+
+base::StatusOr<Revoked> RevocationDesk::RevokeAll(const std::vector<RevocationRequest>& requests) {
+  RETURN_IF_ERROR(CheckEach(requests));
+  const base::BootTime started = parts_.clock.BootNow();
+  PutInForce(requests);
+  parts_.edge.DenylistChanged();
+  Revoked revoked;
+  revoked.first = requests.front();
+  revoked.cut = parts_.edge.CutStreams(StreamsOf(requests));
+  const base::Status stored = parts_.store_worker.Call([&] { return Store(requests); });
+  revoked.durable = stored.ok();
+  if (!stored.ok()) {
+    revoked.problem = fmt::format(
+        "in force on this edge, but not stored: {}; it is lost when the "
+        "edge restarts: repair the store and revoke again",
+        base::Message(stored));
+  }
+  const base::Status recorded = Record("session_revoked", requests);
+  parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
+  parts_.metrics.RevokeTook(parts_.clock.BootNow() - started);
+  if (!recorded.ok() && stored.ok()) {
+    revoked.problem = "in force and stored, but not recorded: " + base::Message(recorded);
+  }
+  return revoked;
+}
+
+store::RevocationRow RevocationDesk::RowOf(const RevocationRequest& request) {
+  store::RevocationRow row;
+  row.kind = request.kind;
+  row.id = request.id;
+  row.reason = request.reason;
+  row.revoked_at = parts_.clock.UnixNow();
+  const bool is_session = request.kind == store::RevokedKind::kSession;
+  if (!is_session && request.kind != store::RevokedKind::kTokenId) return row;
+  base::UnixSeconds last_token_ends = row.revoked_at + kLongestToken.count();
+  if (is_session) {
+    const base::StatusOr<store::SessionRow> session = parts_.store.FindSession(request.id);
+    if (session.ok()) last_token_ends = session->expires_at + session::kMaxSkew.count();
+  }
+  row.expires_at = last_token_ends + options_.margin.count();
+  return row;
+}
+
+base::Status RevocationDesk::Store(const std::vector<RevocationRequest>& requests) {
+  std::vector<store::RevocationRow> rows;
+  rows.reserve(requests.size());
+  for (const RevocationRequest& request : requests) rows.push_back(RowOf(request));
+  RETURN_IF_ERROR(parts_.store.PutRevocations(rows).status());
+  // A restore of the same entry may have stood before this one in the queue and taken out what was
+  // put in force at the start; what is stored and what is in force must not differ.
+  PutInForce(requests);
+  return absl::OkStatus();
+}
+
+base::Status RevocationDesk::Record(const char* activity,
+                                    const std::vector<RevocationRequest>& requests) const {
+  for (const RevocationRequest& request : requests) {
+    RETURN_IF_ERROR(parts_.recorder.Record(EventOf(activity, request)));
+  }
+  return absl::OkStatus();
+}
+
+CutReport RevocationDesk::AwaitCut(const Revoked& revoked) {
+  const CutReport report = revoked.cut->Wait(options_.cut_patience);
+  if (report.open == 0) return report;
+  audit::Event event = EventOf("streams_cut", revoked.first);
+  event.phase = audit::Phase::kOutcome;
+  event.allowed = report.uncut == 0;
+  event.detail = fmt::format(
+      "{} of {} open streams ended within {} ms", report.open - report.uncut, report.open,
+      std::chrono::duration_cast<std::chrono::milliseconds>(report.took).count());
+  const base::Status recorded = parts_.recorder.Record(event);
+  if (!recorded.ok()) {
+    base::LogError("a cut could not be recorded", {{"error", base::Message(recorded)}});
+  }
+  return report;
+}
+
+base::Status RevocationDesk::RestoreAll(const std::vector<RevocationRequest>& requests) {
+  RETURN_IF_ERROR(CheckEach(requests));
+  RETURN_IF_ERROR(parts_.store_worker.Call([&] { return Unstore(requests); }));
+  parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
+  parts_.edge.DenylistChanged();
+  return absl::OkStatus();
+}
+
+// The caller is on the store's thread. In force without being stored is what a revoke leaves behind
+// when the store failed it, and is taken back as well.
+base::Status RevocationDesk::Unstore(const std::vector<RevocationRequest>& requests) {
+  const revocation::Snapshot denylist = parts_.denylist.Read();
+  for (const RevocationRequest& request : requests) {
+    if (!IsInForce(denylist, request)) return NotInForce(request);
+  }
+  RETURN_IF_ERROR(Record("session_restored", requests));
+  std::vector<store::RevocationKey> keys;
+  for (const RevocationRequest& request : requests) keys.push_back({request.kind, request.id});
+  base::Status deleted = parts_.store.DeleteRevocations(keys).status();
+  if (deleted.code() == StatusCode::kNotFound) deleted = DeleteWhatIsStored(keys, parts_.store);
+  RETURN_IF_ERROR(deleted);
+  for (const RevocationRequest& request : requests) {
+    if (request.kind == store::RevokedKind::kAll) {
+      parts_.denylist.SetEverything(false);
+    } else {
+      parts_.denylist.Remove(AsEntry(request.kind, request.id));
+    }
+  }
+  return absl::OkStatus();
+}
+
+base::StatusOr<std::vector<store::RevocationRow>> RevocationDesk::List() {
+  return parts_.store_worker.Call([this] { return parts_.store.ListRevocations(); });
+}
+
+base::Status RevocationDesk::CheckStanding(const store::SessionRow& row) const {
+  using revocation::Kind;
+  constexpr const char* kUndo = "is revoked; undo with: exeat session restore";
+  const revocation::Snapshot denylist = parts_.denylist.Read();
+  std::string found;
+  switch (denylist.Check({row.sid, row.jti, row.sub})) {
+    case revocation::Standing::kClear:
+      return absl::OkStatus();
+    case revocation::Standing::kNotLoaded:
+      return MakeStatus(StatusCode::kUnavailable, "the denylist is not loaded yet; try again");
+    case revocation::Standing::kRevoked:
+      break;
+  }
+  if (denylist.everything()) {
+    found = fmt::format("every session {} --all", kUndo);
+  } else if (denylist.Contains(Kind::kSubject, row.sub)) {
+    found = fmt::format("subject {0} {1} --sub {0}", row.sub, kUndo);
+  } else if (denylist.Contains(Kind::kSession, row.sid)) {
+    found = fmt::format("session {0} {1} {0}", row.sid, kUndo);
+  } else {
+    found = fmt::format("token {0} {1} --jti {0}", row.jti, kUndo);
+  }
+  return MakeStatus(StatusCode::kFailedPrecondition, found);
+}
+
+base::Status RevocationDesk::Prune(base::UnixSeconds cutoff) {
+  ASSIGN_OR_RETURN(const std::vector<store::RevocationKey> ended, parts_.store.DeleteEnded(cutoff));
+  for (const store::RevocationKey& key : ended) {
+    parts_.denylist.Remove(AsEntry(key.kind, key.id));
+  }
+  parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
+  return absl::OkStatus();
+}
+
+}  // namespace exeat::ops

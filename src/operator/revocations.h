@@ -1,0 +1,103 @@
+// The revocation desk: takes sessions, tokens, subjects or everything away, and gives them back.
+//
+// Order:      a revoke is in force in memory first, then open streams are being cut, then it is
+//             stored, then acknowledged; if storing fails it stays in force and the caller is told.
+//             A restore is stored first, then in memory. Several are all or nothing.
+// Errors:     kInvalidArgument the request made no sense and nothing changed; kNotFound nothing to
+//             restore; kUnavailable store or audit.
+// Fail mode:  an error never leaves more open than before; without Load every decision is denied.
+// Units:      times are UTC seconds; an entry outlives every token it could stop.
+// Threads:    every method is safe concurrently; the store is touched on the worker's thread only.
+// Source:     docs/walkthroughs/revoke.md
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "base/worker.h"
+#include "operator/edge.h"
+#include "operator/metrics.h"
+#include "operator/recorder.h"
+#include "revocation/denylist.h"
+#include "session/claims.h"
+#include "store/store.h"
+
+namespace exeat::ops {
+
+// Bound of every token's life, whatever the policy of its day said.
+inline constexpr std::chrono::seconds kLongestToken =
+    session::kMaxTokenLifetime + session::kMaxSkew;
+
+struct RevocationRequest {
+  store::RevokedKind kind = store::RevokedKind::kSession;
+  std::string id;  // empty for kAll, and only then
+  std::string reason;
+};
+
+// A revoke that was answered is in force.
+struct Revoked {
+  bool durable = false;
+  std::string problem;       // empty when durable and recorded
+  std::unique_ptr<Cut> cut;  // under way; AwaitCut tells what came of it
+  RevocationRequest first;   // of those named
+};
+
+class RevocationDesk {
+ public:
+  struct Options {
+    std::chrono::seconds margin{60};  // entries outlive tokens by this, for clocks set back
+    std::chrono::milliseconds cut_patience{1000};  // how long an answer waits for streams to end
+  };
+  // All of it outlives the desk.
+  struct Parts {
+    Edge& edge;
+    revocation::Denylist& denylist;
+    store::Store& store;
+    base::Worker& store_worker;
+    const Recorder& recorder;
+    Metrics& metrics;
+    const base::Clock& clock;
+  };
+  RevocationDesk(Parts parts, Options options) : parts_(parts), options_(options) {}
+
+  // Reads the store's entries into the denylist. Call once at start.
+  base::Status Load();
+
+  // An id that is not known is accepted, so that a revoke never depends on what this edge
+  // remembers.
+  base::StatusOr<Revoked> Revoke(const RevocationRequest& request) { return RevokeAll({request}); }
+  // At least one; kInvalidArgument names the first that makes no sense by its place, from 1.
+  base::StatusOr<Revoked> RevokeAll(const std::vector<RevocationRequest>& requests);
+  // Waits until the streams of those revoked have ended, or patience has, and records what came of
+  // it. To be called once for each answer.
+  CutReport AwaitCut(const Revoked& revoked);
+  // Removes exactly these entries; what stands under another kind still denies. kNotFound, and
+  // nothing changed, when one of them is not in force.
+  base::Status Restore(const RevocationRequest& request) { return RestoreAll({request}); }
+  base::Status RestoreAll(const std::vector<RevocationRequest>& requests);
+  // Oldest first.
+  base::StatusOr<std::vector<store::RevocationRow>> List();
+
+  // ok when no entry stands in the way of this session; else kFailedPrecondition names the entry
+  // and the command that takes it back.
+  base::Status CheckStanding(const store::SessionRow& row) const;
+
+  // Forgets entries that ended before `cutoff`. On the store worker's thread.
+  base::Status Prune(base::UnixSeconds cutoff);
+
+ private:
+  void PutInForce(const std::vector<RevocationRequest>& requests);
+  base::Status Store(const std::vector<RevocationRequest>& requests);
+  store::RevocationRow RowOf(const RevocationRequest& request);
+  base::Status Unstore(const std::vector<RevocationRequest>& requests);
+  base::Status Record(const char* activity, const std::vector<RevocationRequest>& requests) const;
+
+  const Parts parts_;
+  const Options options_;
+};
+
+}  // namespace exeat::ops

@@ -26,7 +26,7 @@ std::string Remedy(const base::Status& status) {
 // What is wrong with a credential's value, never a part of it; empty when it can be sent.
 std::string ValueObjection(std::string_view value) {
   if (value.ends_with('\n')) value.remove_suffix(1);
-  if (value.empty()) return "is empty: there is no credential to attach";
+  if (value.empty()) return "is empty";
   if (value.ends_with('\r')) return "ends in CR LF: save it with plain line ends";
   const bool control = std::any_of(value.begin(), value.end(), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
@@ -78,6 +78,10 @@ std::vector<Mistake> CheckFiles(const Policy& policy, const std::string& file) {
     add(policy.ca->certificate_line, "ca.certificate",
         CertificateObjection(policy.ca->certificate));
     add(policy.ca->key_line, "ca.key", KeyObjection(policy.ca->key));
+  }
+  if (policy.shared_store && !policy.shared_store->password_file.empty()) {
+    add(policy.shared_store->password_line, "store.password_file",
+        CredentialObjection(policy.shared_store->password_file));
   }
   for (std::size_t i = 0; i < policy.credentials.size(); ++i) {
     const Credential& credential = policy.credentials[i];

@@ -79,9 +79,9 @@ Fields DestinationFields(const Destination& destination) {
   return fields;
 }
 
-constexpr std::array<std::string_view, 7> kStartKeys = {
-    "deployment",     "state",  "listeners.proxy", "listeners.transparent",
-    "ca.certificate", "ca.key", "audit.dir"};
+constexpr std::array<std::string_view, 9> kStartKeys = {
+    "deployment", "state",     "listeners.proxy", "listeners.transparent", "ca.certificate",
+    "ca.key",     "audit.dir", "store",           "store.password_file"};
 
 // What is this edge's own and read at its start only: the keys of kStartKeys.
 Fields StartFields(const Policy& policy) {
@@ -99,6 +99,10 @@ Fields StartFields(const Policy& policy) {
     fields.emplace_back("ca.key", policy.ca->key);
   }
   AddText(fields, "audit.dir", policy.audit_dir);
+  fields.emplace_back("store", policy.shared_store ? policy.shared_store->url : "sqlite");
+  if (policy.shared_store) {
+    AddText(fields, "store.password_file", policy.shared_store->password_file);
+  }
   return fields;
 }
 

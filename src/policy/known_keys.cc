@@ -91,6 +91,9 @@ constexpr std::array kKnownKeys = {
     KnownKey{"limits", "connections_per_minute", false},
     KnownKey{"limits", "bytes_out_per_hour", false},
 
+    KnownKey{"store", "url", true},
+    KnownKey{"store", "password_file", true},
+
     KnownKey{"audit", "dir", true},
     KnownKey{"audit", "durability", false},
 };

@@ -75,6 +75,11 @@ void ReadListeners(Reader& reader, const Located& root, Policy& policy) {
 void ReadPosture(Reader& reader, const Located& root, Policy& policy) {
   const auto at = reader.Get(root, "posture");
   if (!at) return;
+  const std::string& found = at->node->scalar;
+  if (!found.empty() && found != "bump" && found != "deny-all" && found != "passthrough") {
+    reader.Add(*at, fmt::format("expected bump | deny-all, found {}", Quoted(found)));
+    return;
+  }
   const auto word = reader.OneOf(*at, {"bump", "deny-all"}, {"passthrough"});
   if (word == "bump") policy.posture = Posture::kBump;
 }
@@ -121,8 +126,7 @@ void ReadFiles(Reader& reader, const Located& root, Policy& policy) {
   }
 }
 
-// `store` and `ratelimit` have one value each in this version. The rejected one is not printed: a
-// database's address may hold its password.
+// What has one value in this version.
 void ReadFixedChoice(Reader& reader, const Located& root, std::string_view key,
                      std::string_view only, std::initializer_list<std::string_view> later) {
   const auto at = reader.Get(root, key);
@@ -156,7 +160,12 @@ Draft ReadPolicy(Reader& reader, const Located& root) {
   ReadSessions(reader, root, policy);
   ReadResolver(reader, root, draft);
   ReadCa(reader, root, policy);
-  ReadFixedChoice(reader, root, "store", "sqlite", {"postgresql://", "postgres://"});
+  policy.shared_store = ReadStore(reader, root);
+  // Edges do not follow each other's changes yet. Here, and nowhere else, that is refused.
+  if (policy.shared_store) {
+    reader.AddNotYet(*reader.Get(root, "store"),
+                     "edges cannot share a store; this version has: sqlite");
+  }
   ReadFixedChoice(reader, root, "ratelimit", "local", {"grpc://"});
   ReadCredentials(reader, root, draft);
   ReadDestinations(reader, root, draft);

@@ -39,6 +39,10 @@ bool ImportedCa::operator==(const ImportedCa& other) const {
   return Compared(*this) == Compared(other);
 }
 
+bool SharedStore::operator==(const SharedStore& other) const {
+  return url == other.url && password_file == other.password_file;
+}
+
 bool Destination::operator==(const Destination& other) const {
   return Compared(*this) == Compared(other);
 }

@@ -119,6 +119,14 @@ class Directory {
   std::unordered_map<std::string_view, const Credential*> credentials_;
 };
 
+// A PostgreSQL that edges share.
+struct SharedStore {
+  std::string url;            // holds no password
+  std::string password_file;  // absolute, or empty
+  int password_line = 0;      // in the file; not compared
+  bool operator==(const SharedStore& other) const;
+};
+
 struct Policy {
   std::string deployment;
   std::string state_dir;  // absolute
@@ -130,9 +138,10 @@ struct Policy {
   std::optional<ImportedCa> ca;
   std::vector<Credential> credentials;
   std::vector<Destination> destinations;
-  std::optional<RateLimit> limits;  // per session
-  std::string audit_dir;            // absolute
-  int upstream_trust_line = 0;      // in the file, 0 when it is silent
+  std::optional<RateLimit> limits;          // per session
+  std::string audit_dir;                    // absolute
+  std::optional<SharedStore> shared_store;  // nullopt: SQLite in the state directory
+  int upstream_trust_line = 0;              // in the file, 0 when it is silent
   Directory directory;
 
   // The destination that serves this canonical host on this port, or nullptr.

@@ -209,7 +209,10 @@ TEST(Schema, RefusesWhatTheLoaderRefusesByShape) {
       {"/limits/requests_per_minute", "0"},
       {"/limits/bytes_out_per_hour", "\"1GiB\""},
       {"/audit/durability", "\"batch\""},
-      {"/store", "\"postgresql://db\""},
+      {"/store", "\"mysql://u@db/d\""},
+      {"/store", "{}"},
+      {"/store", "{\"url\": \"sqlite\"}"},
+      {"/store", "{\"url\": \"postgresql://u@db/d\", \"password\": \"x\"}"},
       {"/ratelimit", "\"grpc://limits\""},
       {"/tripwire", "{}"},
       {"/unknown", "1"},
@@ -274,6 +277,9 @@ void WalkSchema(const json& schema, const std::string& map, const Visit& visit) 
     for (const json& part : schema["allOf"]) {
       if (part.contains("$ref")) WalkSchema(part, map, visit);
     }
+  }
+  if (schema.contains("anyOf")) {
+    for (const json& part : schema["anyOf"]) WalkSchema(part, map, visit);
   }
   if (schema.contains("items")) WalkSchema(schema["items"], map + "[]", visit);
   if (!schema.contains("properties")) return;

@@ -25,6 +25,8 @@ struct Draft {
 void ReadCredentials(Reader& reader, const Located& root, Draft& draft);
 void ReadDestinations(Reader& reader, const Located& root, Draft& draft);
 void ReadResolver(Reader& reader, const Located& root, Draft& draft);
+// nullopt for SQLite.
+std::optional<SharedStore> ReadStore(Reader& reader, const Located& root);
 
 // What only shows when all sections are known: references, one credential at two registrable
 // domains, two destinations for one host and port, hosts that nothing resolves.

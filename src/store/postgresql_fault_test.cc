@@ -178,6 +178,22 @@ TEST_F(PostgresqlFaults, AFollowerSeesEveryChangeOnceInTheOrderOfTheAcknowledgem
   EXPECT_EQ(seen, acknowledged[0]);
 }
 
+TEST_F(PostgresqlFaults, AWaitingFollowerIsWokenByTheCommitOfAnother) {
+  constexpr std::chrono::seconds kTimeout{60};
+  auto store = Open();
+  const base::BootTime started = base::SystemClock().BootNow();
+  auto woken = std::async(std::launch::async, [this, kTimeout] {
+    auto follower = Open();
+    return follower->WaitForChange(0, kTimeout);
+  });
+  while (Sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
+             " query LIKE 'SELECT last%' AND state = 'idle'") == "0") {
+  }
+  ASSERT_THAT(store->PutRevocation(Row("a")), IsOk());
+  EXPECT_EQ(woken.get().value(), true);
+  EXPECT_LT(base::SystemClock().BootNow() - started, kTimeout);
+}
+
 TEST_F(PostgresqlFaults, AFirstLeaseWaitsForAChangeThatIsJustBeingCommitted) {
   auto store = Open();
   const Position before = store->ReadAll(0, {}).value();

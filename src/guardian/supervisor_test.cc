@@ -196,6 +196,14 @@ TEST_F(Serving, TheNextControlWaitsForTheOldEnvoysPortsButNotForEver) {
   EXPECT_EQ(world_.CountSent<EnvoyExited>(), 0) << "that was not its own";
 }
 
+TEST_F(Serving, AKilledControlsEnvoyDoesNotWaitForTheBody) {
+  world_.dies_at_all = false;
+  world_.Happen(LinkBroken{"malformed"});
+  ASSERT_FALSE(world_.seen().empty());
+  ASSERT_TRUE(std::holds_alternative<SignalEnvoy>(world_.seen().front())) << "Envoy first";
+  EXPECT_TRUE(world_.EnvoySignalled(SIGKILL));
+}
+
 TEST_F(Serving, AnEnvoyThatWasBeingEndedGentlyDiesWithItsControlAtOnce) {
   world_.dies_of_sigterm = false;
   world_.Message(StopEnvoy{});

@@ -1,4 +1,5 @@
 """Whoever dies, stops or hangs: denials only, nobody left alone, recovery by itself."""
+import contextlib
 import os
 import signal
 import socket
@@ -60,6 +61,24 @@ def test_killed_child_is_restarted_and_leaves_no_zombie(edge, origin, role):
     assert set(fresh) == {"guardian", "control", "envoy"} and fresh[role].pid != victim.pid
     assert [p for p in processes.descendants(edge.process.pid) if p.state == "Z"] == []
     edge.verify_audit()
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "asked"])
+def test_envoy_and_its_streams_end_with_their_control_at_once(edge, origin, end):
+    """The next control knows none of the open streams, so it could never cut them."""
+    client, _ = guest.open_client(edge, url(origin), edge.good)
+    client.send("GET", "/sse", f"api.example.test:{origin.port}")
+    assert client.stream.recv(10)
+    roles = edge.roles()
+    roles["control"].send(end)
+    roles["control"].wait_gone(5)
+    roles["envoy"].wait_gone(0.9)  # the lease would leave it a second
+    client.stream.settimeout(1)
+    with contextlib.suppress(ConnectionError):
+        while client.stream.recv(65536):
+            pass
+    recovered(edge, origin)
+    assert edge.roles()["envoy"].pid != roles["envoy"].pid
 
 
 def test_tokens_and_sessions_outlive_a_killed_control(edge, origin):

@@ -81,10 +81,10 @@ class AdsServer::Reactor final : public ::grpc::ServerBidiReactor<Request, Respo
     }
     {
       base::MutexLock lock(server_.mutex_);
-      std::optional<DeltaReply> reply = stream_.Handle(
+      auto replies = stream_.Handle(
           FromProto(request_),
           [this](const std::string& type, const std::string& error) { Nacked(type, error); });
-      if (reply.has_value()) Enqueue(*std::move(reply));
+      for (DeltaReply& reply : replies) Enqueue(std::move(reply));
     }
     server_.changed_.NotifyAll();
     request_.Clear();
@@ -94,6 +94,7 @@ class AdsServer::Reactor final : public ::grpc::ServerBidiReactor<Request, Respo
   void OnWriteDone(bool ok) override {
     base::MutexLock lock(server_.mutex_);
     queue_.pop_front();
+    writing_ = Response();  // Clear would keep what it had grown to
     if (ok && !queue_.empty()) Write();
   }
 
@@ -232,8 +233,9 @@ void AdsServer::Push(Changes changes) {
   std::sort(order.begin(), order.end());
   for (Reactor* reactor : streams_) {
     for (const auto& [rank, type] : order) {
-      const auto reply = reactor->stream().Changed(type, changes.at(type));
-      if (reply.has_value()) reactor->Enqueue(*reply);
+      for (DeltaReply& reply : reactor->stream().Changed(type, changes.at(type))) {
+        reactor->Enqueue(std::move(reply));
+      }
     }
   }
 }

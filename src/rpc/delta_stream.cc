@@ -3,8 +3,15 @@
 #include <utility>
 
 namespace exeat::rpc {
+namespace {
 
-std::optional<DeltaReply> DeltaStream::Handle(
+std::size_t BytesOf(const Versioned& resource) {
+  return resource.value.size() + (resource.common == nullptr ? 0 : resource.common->size());
+}
+
+}  // namespace
+
+std::vector<DeltaReply> DeltaStream::Handle(
     const DeltaRequest& request,
     const std::function<void(const std::string&, const std::string&)>& on_nack) {
   Acknowledge(request, on_nack);
@@ -23,7 +30,7 @@ std::optional<DeltaReply> DeltaStream::Handle(
     }
     return ReplyWith(request.type_url, subscription, names, true);
   }
-  if (names.empty()) return std::nullopt;
+  if (names.empty()) return {};
   return ReplyWith(request.type_url, subscription, names, false);
 }
 
@@ -55,41 +62,52 @@ std::vector<std::string> DeltaStream::TakeNames(const DeltaRequest& request,
   return fresh;
 }
 
-std::optional<DeltaReply> DeltaStream::Changed(const std::string& type_url,
-                                               const std::vector<std::string>& names) {
+std::vector<DeltaReply> DeltaStream::Changed(const std::string& type_url,
+                                             const std::vector<std::string>& names) {
   const auto found = subscriptions_.find(type_url);
-  if (found == subscriptions_.end()) return std::nullopt;
+  if (found == subscriptions_.end()) return {};
   Subscription& subscription = found->second;
   std::vector<std::string> wanted;
   for (const std::string& name : names) {
     if (subscription.wildcard || subscription.names.contains(name)) wanted.push_back(name);
   }
-  if (wanted.empty()) return std::nullopt;
+  if (wanted.empty()) return {};
   return ReplyWith(type_url, subscription, wanted, false);
 }
 
-std::optional<DeltaReply> DeltaStream::ReplyWith(const std::string& type_url,
-                                                 Subscription& subscription,
-                                                 const std::vector<std::string>& names,
-                                                 bool always_answer) {
-  DeltaReply reply;
-  reply.type_url = type_url;
+std::vector<DeltaReply> DeltaStream::ReplyWith(const std::string& type_url,
+                                               Subscription& subscription,
+                                               const std::vector<std::string>& names,
+                                               bool always_answer) {
+  std::vector<DeltaReply> replies(1);
+  std::vector<std::string> removed;
+  std::size_t bytes = 0;
   for (const std::string& name : names) {
     VersionedPtr resource = source_.Find(type_url, name);
     if (resource == nullptr) {
-      reply.removed.push_back(name);
+      removed.push_back(name);
       subscription.client_has.erase(name);
       continue;
     }
     std::string& has = subscription.client_has[name];
     if (has == resource->version) continue;
     has = resource->version;
-    reply.resources.emplace_back(name, std::move(resource));
+    const std::size_t size = name.size() + BytesOf(*resource);
+    if (bytes > 0 && bytes + size > kMaxReplyBytes) {
+      replies.emplace_back();
+      bytes = 0;
+    }
+    bytes += size;
+    replies.back().resources.emplace_back(name, std::move(resource));
   }
-  if (reply.resources.empty() && reply.removed.empty() && !always_answer) return std::nullopt;
-  reply.nonce = std::to_string(next_nonce_++);
-  unacknowledged_.insert(reply.nonce);
-  return reply;
+  replies.back().removed = std::move(removed);
+  if (bytes == 0 && replies.back().removed.empty() && !always_answer) return {};
+  for (DeltaReply& reply : replies) {
+    reply.type_url = type_url;
+    reply.nonce = std::to_string(next_nonce_++);
+    unacknowledged_.insert(reply.nonce);
+  }
+  return replies;
 }
 
 }  // namespace exeat::rpc

@@ -4,6 +4,9 @@
 // Shapes:    every subscribed name is answered, a missing one by removal; what the client already
 //            has (initial_resource_versions) is not sent again; replies wait for their ACK in
 //            `Unacknowledged`.
+// Limits:    what is to be sent is cut into replies of about kMaxReplyBytes, each with a nonce of
+// its
+//            own: thousands of clusters in one message would be held thrice on the way out.
 // Threads:   none of its own; the owner serialises calls.
 // Source:    xDS protocol, "Incremental xDS"; docs/adr/0010-delta-ads.md
 #pragma once
@@ -36,6 +39,8 @@ struct DeltaRequest {
   std::optional<std::string> error;  // set: a NACK, with the client's words
 };
 
+inline constexpr std::size_t kMaxReplyBytes = std::size_t{4} << 20;
+
 struct DeltaReply {
   std::string type_url;
   std::string nonce;
@@ -55,13 +60,13 @@ class DeltaStream {
  public:
   explicit DeltaStream(ResourceSource& source) : source_(source) {}
 
-  // What to answer, if anything. A NACK is handed to `on_nack` first.
-  std::optional<DeltaReply> Handle(
+  // What to answer, if anything, in this order. A NACK is handed to `on_nack` first.
+  std::vector<DeltaReply> Handle(
       const DeltaRequest& request,
       const std::function<void(const std::string& type_url, const std::string& error)>& on_nack);
   // What to send after these names of this type were changed or taken away.
-  std::optional<DeltaReply> Changed(const std::string& type_url,
-                                    const std::vector<std::string>& names);
+  std::vector<DeltaReply> Changed(const std::string& type_url,
+                                  const std::vector<std::string>& names);
 
   std::size_t Unacknowledged() const { return unacknowledged_.size(); }
 
@@ -75,8 +80,8 @@ class DeltaStream {
   void Acknowledge(const DeltaRequest& request,
                    const std::function<void(const std::string&, const std::string&)>& on_nack);
   std::vector<std::string> TakeNames(const DeltaRequest& request, Subscription& subscription);
-  std::optional<DeltaReply> ReplyWith(const std::string& type_url, Subscription& subscription,
-                                      const std::vector<std::string>& names, bool always_answer);
+  std::vector<DeltaReply> ReplyWith(const std::string& type_url, Subscription& subscription,
+                                    const std::vector<std::string>& names, bool always_answer);
 
   ResourceSource& source_;
   std::map<std::string, Subscription> subscriptions_;

@@ -30,15 +30,16 @@ class FakeSource final : public ResourceSource {
 
 class DeltaStreamTest : public testing::Test {
  protected:
-  std::optional<DeltaReply> Send(DeltaRequest request) {
+  std::vector<DeltaReply> Send(DeltaRequest request) {
     request.type_url = kType;
     return stream.Handle(
         request, [this](const std::string&, const std::string& error) { nacks.push_back(error); });
   }
-  static std::vector<std::string> NamesOf(const std::optional<DeltaReply>& reply) {
+  static std::vector<std::string> NamesOf(const std::vector<DeltaReply>& replies) {
     std::vector<std::string> names;
-    if (!reply.has_value()) return names;
-    for (const auto& [name, resource] : reply->resources) names.push_back(name);
+    for (const DeltaReply& reply : replies) {
+      for (const auto& [name, resource] : reply.resources) names.push_back(name);
+    }
     return names;
   }
 
@@ -57,8 +58,8 @@ TEST_F(DeltaStreamTest, AFirstRequestWithoutNamesAsksForEverything) {
 
 TEST_F(DeltaStreamTest, AnEmptyWildcardIsAnsweredToo) {
   const auto reply = Send({});
-  ASSERT_TRUE(reply.has_value());
-  EXPECT_THAT(reply->resources, IsEmpty());
+  ASSERT_EQ(reply.size(), 1u);
+  EXPECT_THAT(reply[0].resources, IsEmpty());
 }
 
 TEST_F(DeltaStreamTest, EveryNameIsAnsweredAMissingOneByRemoval) {
@@ -67,7 +68,7 @@ TEST_F(DeltaStreamTest, EveryNameIsAnsweredAMissingOneByRemoval) {
   request.subscribe = {"a", "no"};
   const auto reply = Send(request);
   EXPECT_THAT(NamesOf(reply), ElementsAre("a"));
-  EXPECT_THAT(reply->removed, ElementsAre("no"));
+  EXPECT_THAT(reply.at(0).removed, ElementsAre("no"));
 }
 
 TEST_F(DeltaStreamTest, WhatTheClientAlreadyHasIsNotSentAgainAfterAReconnect) {
@@ -83,7 +84,7 @@ TEST_F(DeltaStreamTest, AReconnectLearnsWhatWasTakenAwayMeanwhile) {
   DeltaRequest request;
   request.initial_versions = {{"gone", "1"}};
   const auto reply = Send(request);
-  EXPECT_THAT(reply->removed, ElementsAre("gone"));
+  EXPECT_THAT(reply.at(0).removed, ElementsAre("gone"));
 }
 
 TEST_F(DeltaStreamTest, ANameAskedForAgainIsSentAgain) {
@@ -107,7 +108,7 @@ TEST_F(DeltaStreamTest, AChangeGoesOnlyToWhoSubscribed) {
   request.unsubscribe = {"a"};
   Send(request);
   source.Put("a", "3");
-  EXPECT_FALSE(stream.Changed(kType, {"a"}).has_value());
+  EXPECT_THAT(stream.Changed(kType, {"a"}), IsEmpty());
 }
 
 TEST_F(DeltaStreamTest, AnUnchangedVersionIsNotPushed) {
@@ -115,7 +116,7 @@ TEST_F(DeltaStreamTest, AnUnchangedVersionIsNotPushed) {
   DeltaRequest request;
   request.subscribe = {"a"};
   Send(request);
-  EXPECT_FALSE(stream.Changed(kType, {"a"}).has_value());
+  EXPECT_THAT(stream.Changed(kType, {"a"}), IsEmpty());
 }
 
 TEST_F(DeltaStreamTest, RepliesCountAsUnacknowledgedUntilTheirNonceComesBack) {
@@ -125,8 +126,8 @@ TEST_F(DeltaStreamTest, RepliesCountAsUnacknowledgedUntilTheirNonceComesBack) {
   const auto reply = Send(request);
   EXPECT_EQ(stream.Unacknowledged(), 1u);
   DeltaRequest ack;
-  ack.nonce = reply->nonce;
-  EXPECT_FALSE(Send(ack).has_value());
+  ack.nonce = reply.at(0).nonce;
+  EXPECT_THAT(Send(ack), IsEmpty());
   EXPECT_EQ(stream.Unacknowledged(), 0u);
   EXPECT_THAT(nacks, IsEmpty());
 }
@@ -137,10 +138,38 @@ TEST_F(DeltaStreamTest, ANackIsReportedInTheClientsWords) {
   request.subscribe = {"a"};
   const auto reply = Send(request);
   DeltaRequest nack;
-  nack.nonce = reply->nonce;
+  nack.nonce = reply.at(0).nonce;
   nack.error = "no such field";
   Send(nack);
   EXPECT_THAT(nacks, ElementsAre("no such field"));
+  EXPECT_EQ(stream.Unacknowledged(), 0u);
+}
+
+TEST_F(DeltaStreamTest, CutsWhatIsLargeIntoRepliesThatAreEachAcknowledged) {
+  const auto common = std::make_shared<const std::string>(kMaxReplyBytes / 2, 'x');
+  for (const char* name : {"a", "b", "c"}) {
+    source.resources[name] = std::make_shared<Versioned>(Versioned{"1", "own", common});
+  }
+  source.resources["d"] =
+      std::make_shared<Versioned>(Versioned{"1", std::string(2 * kMaxReplyBytes, 'y')});
+  source.Put("e", "1");
+  DeltaRequest request;
+  request.subscribe = {"a", "b", "gone", "c", "d", "e"};
+  const auto replies = Send(request);
+  std::vector<std::size_t> sizes;
+  for (const DeltaReply& reply : replies) {
+    sizes.push_back(reply.resources.size());
+    EXPECT_EQ(reply.type_url, kType);
+    EXPECT_EQ(reply.removed.size(), &reply == &replies.back() ? 1u : 0u);
+  }
+  EXPECT_THAT(sizes, ElementsAre(1, 1, 1, 1, 1));
+  EXPECT_THAT(NamesOf(replies), ElementsAre("a", "b", "c", "d", "e"));
+  for (std::size_t left = replies.size(); left > 0; --left) {
+    EXPECT_EQ(stream.Unacknowledged(), left);
+    DeltaRequest ack;
+    ack.nonce = replies[left - 1].nonce;
+    EXPECT_THAT(Send(ack), IsEmpty());
+  }
   EXPECT_EQ(stream.Unacknowledged(), 0u);
 }
 

@@ -21,6 +21,7 @@
 #include "bench/check_service.h"
 #include "envoy/names.h"
 #include "fmt/format.h"
+#include "limits/open_streams.h"
 #include "operator/metrics.h"
 #include "rpc/authz_server.h"
 #include "session/signing_keys.h"
@@ -31,6 +32,8 @@ namespace {
 constexpr char kHost[] = "api.example.test";
 constexpr char kSid[] = "c2Vzc2lvbi1vZi1iZW5jaA";
 constexpr char kDeployment[] = "bench";
+constexpr char kGuestAddress[] = "10.20.30.40";
+constexpr std::uint32_t kGuestPort = 45678;
 
 struct Arguments {
   std::string socket, request;
@@ -65,8 +68,8 @@ CheckRequest TunnelRequest(const std::string& token) {
   CheckRequest request;
   auto* attributes = request.mutable_attributes();
   auto* source = attributes->mutable_source()->mutable_address()->mutable_socket_address();
-  source->set_address("10.20.30.40");
-  source->set_port_value(45678);
+  source->set_address(kGuestAddress);
+  source->set_port_value(kGuestPort);
   auto* target = attributes->mutable_destination()->mutable_address()->mutable_socket_address();
   target->set_address("127.0.0.1");
   target->set_port_value(15001);
@@ -151,6 +154,9 @@ base::Status Run(const Arguments& arguments, const std::string& directory) {
   base::Published<std::shared_ptr<const authz::Snapshot>> published;
   published.Set(snapshot);
   ops::Metrics metrics;
+  limits::OpenStreams streams;
+  streams.Connected(fmt::format("{}:{}", kGuestAddress, kGuestPort), {1, {}, {}},
+                    limits::OpenStreams::Leg::kTransparent);
   std::atomic<std::uint64_t> allowed{0};
   std::atomic<std::uint64_t> denied{0};
   const rpc::AuthzServer server(
@@ -162,7 +168,11 @@ base::Status Run(const Arguments& arguments, const std::string& directory) {
              (verdict.allowed ? allowed : denied).fetch_add(1, std::memory_order_relaxed);
              metrics.Decided(leg, verdict.allowed ? std::nullopt : std::optional(verdict.reason));
              metrics.CheckTook(took);
-           }},
+           },
+       .connected = [](const rpc::Connection&, std::string_view) {},
+       .begin = [&](std::string_view peer,
+                    limits::OpenStream stream) { return streams.Begin(peer, std::move(stream)); },
+       .end = [&](std::string_view id) { streams.End(id); }},
       base::SystemClock());
   const rpc::CheckQueue::Answer ours = [&](const CheckRequest& request, CheckResponse& response) {
     server.Answer(request, response);

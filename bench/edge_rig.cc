@@ -114,6 +114,7 @@ class Rig {
   policy::PolicyPtr wide_;    // with the names
   std::string token_;
   ops::Metrics metrics_;
+  limits::OpenStreams streams_;
   revocation::Denylist denylist_;
   std::unique_ptr<session::SigningKeys> keys_;
   std::unique_ptr<issuer::Authority> authority_;
@@ -281,14 +282,22 @@ rpc::AuthzServer::Hooks Rig::CheckHooks() {
                 metrics_.Decided(leg,
                                  verdict.allowed ? std::nullopt : std::optional(verdict.reason));
                 metrics_.CheckTook(took);
-              }};
+              },
+          .connected = [](const rpc::Connection&, std::string_view) {},
+          .begin =
+              [this](std::string_view, limits::OpenStream stream) {
+                streams_.BeginUnreachable(std::move(stream));
+                return true;
+              },
+          .end = [this](std::string_view id) { streams_.End(id); }};
 }
 
 base::Status Rig::Serve() {
   authz_ = std::make_unique<rpc::AuthzServer>(CheckHooks(), clock_);
   access_log_ = std::make_unique<rpc::AccessLogServer>(rpc::AccessLogServer::Hooks{
       .record = [this](const audit::Event& event) { (void)Record(event); },
-      .leaf_used = [this](std::string_view host) { book_->Touch(host); }});
+      .leaf_used = [this](std::string_view host) { book_->Touch(host); },
+      .ended = [this](std::string_view id) { streams_.End(id); }});
   checks_ = std::make_unique<CheckService>(
       Style::kQueue, [this](const CheckRequest& request, CheckResponse& response) {
         if (!null_) return authz_->Answer(request, response);

@@ -248,11 +248,22 @@ base::Status Control::OpenServices() {
                 metrics_.Decided(leg,
                                  verdict.allowed ? std::nullopt : std::optional(verdict.reason));
                 metrics_.CheckTook(took);
-              }},
+              },
+          .connected =
+              [this](const rpc::Connection& connection, std::string_view peer) {
+                cutter_->Connected(connection.local, connection.remote, peer,
+                                   limits::OpenStreams::Leg::kExplicit);
+              },
+          .begin =
+              [this](std::string_view peer, limits::OpenStream stream) {
+                return cutter_->Register(peer, std::move(stream));
+              },
+          .end = [this](std::string_view id) { cutter_->streams().End(id); }},
       clock_);
   access_log_ = std::make_unique<rpc::AccessLogServer>(rpc::AccessLogServer::Hooks{
       .record = [this](const audit::Event& event) { RecordOutcome(event); },
-      .leaf_used = [this](std::string_view host) { leaves_->Used(host); }});
+      .leaf_used = [this](std::string_view host) { leaves_->Used(host); },
+      .ended = [this](std::string_view id) { cutter_->streams().End(id); }});
   ASSIGN_OR_RETURN(access_, ops::MakeAccessSecret(state_.path));
   operator_ = std::make_unique<rpc::OperatorService>(
       rpc::OperatorService::Parts{*sessions_, *revocations_, *policies_, *edge_, metrics_,

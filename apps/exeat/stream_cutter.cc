@@ -72,6 +72,11 @@ void StreamCutter::Connected(const base::SocketEnd& local, const base::SocketEnd
   }
 }
 
+bool StreamCutter::Register(std::string_view peer, limits::OpenStream stream) {
+  if (!streams_.Begin(peer, stream)) streams_.BeginUnreachable(std::move(stream));
+  return true;
+}
+
 std::unique_ptr<ops::Cut> StreamCutter::Begin(limits::Whose whose) {
   return std::make_unique<Running>(*this, std::move(whose));
 }

@@ -34,6 +34,7 @@ enum class Reason {
   kCleartextNotAllowed,
   kAuditUnavailable,
   kLimiterUnavailable,
+  kStreamUncuttable,
   kRequestMalformed,
 };
 

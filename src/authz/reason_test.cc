@@ -44,6 +44,7 @@ constexpr Expected kAll[] = {
     {Reason::kCleartextNotAllowed, "cleartext_not_allowed", 403, false},
     {Reason::kAuditUnavailable, "audit_unavailable", 503, true},
     {Reason::kLimiterUnavailable, "limiter_unavailable", 503, true},
+    {Reason::kStreamUncuttable, "stream_uncuttable", 503, true},
     {Reason::kRequestMalformed, "request_malformed", 400, false},
 };
 

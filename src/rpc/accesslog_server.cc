@@ -48,11 +48,17 @@ std::uint64_t Milliseconds(const ::google::protobuf::Duration& duration) {
          static_cast<std::uint64_t>(duration.nanos()) / 1'000'000;
 }
 
+// As Check saw it in x-request-id.
+const std::string& StreamIdOf(const HTTPAccessLogEntry& entry) {
+  const std::string& id = entry.common_properties().stream_id();
+  return id.empty() ? entry.request().request_id() : id;
+}
+
 void FillHttp(const HTTPAccessLogEntry& entry, audit::Event& event) {
   const auto& common = entry.common_properties();
   const auto& request = entry.request();
   const auto& response = entry.response();
-  event.request_id = common.stream_id().empty() ? request.request_id() : common.stream_id();
+  event.request_id = StreamIdOf(entry);
   event.sid = ClaimOf(common, "sid");
   event.jti = ClaimOf(common, "jti");
   event.sub = ClaimOf(common, "sub");
@@ -127,6 +133,7 @@ class AccessLogServer::Reactor final : public ::grpc::ServerReadReactor<StreamAc
     for (const HTTPAccessLogEntry& entry : message_.http_logs().log_entry()) {
       const std::string& sni = entry.common_properties().tls_properties().tls_sni_hostname();
       if (!sni.empty()) hooks_.leaf_used(sni);
+      hooks_.ended(StreamIdOf(entry));
       const std::optional<audit::Event> event = OutcomeOf(entry);
       if (event.has_value()) hooks_.record(*event);
     }

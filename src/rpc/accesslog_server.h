@@ -29,6 +29,8 @@ class AccessLogServer final
   struct Hooks {
     std::function<void(const audit::Event&)> record;
     std::function<void(std::string_view host)> leaf_used;
+    // The stream of this id, a request or a tunnel, has ended.
+    std::function<void(std::string_view id)> ended;
   };
   explicit AccessLogServer(Hooks hooks) : hooks_(std::move(hooks)) {}
 

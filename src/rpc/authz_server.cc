@@ -13,7 +13,6 @@ namespace exeat::rpc {
 namespace {
 
 using ::envoy::config::core::v3::HeaderValueOption;
-using ::envoy::service::auth::v3::CheckRequest;
 using ::envoy::service::auth::v3::CheckResponse;
 
 constexpr int kGrpcPermissionDenied = 7;
@@ -31,12 +30,18 @@ int StatusOnLeg(authz::Reason reason, authz::Leg leg) {
   return leg == authz::Leg::kConnect && status == 401 ? 407 : status;
 }
 
-// What was parsed for the decision is not parsed again: a destination was found by host and port.
+// What was parsed for the decision is seldom parsed again: a destination was found by host and
+// port.
+std::uint16_t PortOf(std::string_view authority, const policy::Destination& destination) {
+  if (destination.ports.size() == 1) return destination.ports.front();
+  const auto parsed = policy::ParseAuthority(authority, kDefaultPort);
+  return parsed.has_value() ? parsed->port : 0;
+}
+
 void SetAuthority(std::string_view authority, const authz::Verdict& verdict, audit::Event& event) {
-  const auto* destination = verdict.destination;
-  if (destination != nullptr && destination->ports.size() == 1) {
+  if (const auto* destination = verdict.destination; destination != nullptr) {
     event.host = destination->host;
-    event.port = destination->ports.front();
+    event.port = PortOf(authority, *destination);
     return;
   }
   const auto parsed = policy::ParseAuthority(authority, kDefaultPort);
@@ -77,6 +82,12 @@ const audit::Event& EventOf(const CheckFacts& check, const authz::Snapshot& snap
   return event;
 }
 
+void Deny(authz::Reason reason, authz::Verdict& verdict) {
+  verdict.allowed = false;
+  verdict.reason = reason;
+  base::Secret::Wipe(verdict.presented_token);
+}
+
 }  // namespace
 
 void RenderVerdict(const authz::Verdict& verdict, authz::Leg leg, std::string_view request_id,
@@ -106,36 +117,62 @@ void RenderVerdict(const authz::Verdict& verdict, authz::Leg leg, std::string_vi
   }
 }
 
-authz::Verdict AuthzServer::Judge(const CheckFacts& check, const authz::Snapshot& snapshot) const {
-  authz::Verdict verdict = authz::Decide(check.facts, snapshot);
-  if (verdict.allowed && check.facts.leg == authz::Leg::kConnect &&
+authz::Verdict AuthzServer::Judge(const CheckRequest& request, const CheckFacts& check,
+                                  SnapshotPtr& snapshot) const {
+  const bool at_connect = check.facts.leg == authz::Leg::kConnect;
+  authz::Verdict verdict = authz::Decide(check.facts, *snapshot);
+  if (verdict.allowed && at_connect &&
       !hooks_.admit_name(verdict.claims->sid, verdict.destination->host)) {
-    verdict.allowed = false;
-    verdict.reason = authz::Reason::kRateLimited;
+    Deny(authz::Reason::kRateLimited, verdict);
   }
-  const base::Status recorded = hooks_.record(EventOf(check, snapshot, verdict));
+  if (verdict.allowed && at_connect) {
+    if (const auto connection = ConnectionOf(request)) hooks_.connected(*connection, check.source);
+  }
+  if (verdict.allowed) Register(check, snapshot, verdict);
+  const base::Status recorded = hooks_.record(EventOf(check, *snapshot, verdict));
   if (!recorded.ok() && verdict.allowed) {
     base::LogError("the audit log cannot record: denying", {{"error", base::Message(recorded)}});
-    verdict.allowed = false;
-    verdict.reason = authz::Reason::kAuditUnavailable;
+    Deny(authz::Reason::kAuditUnavailable, verdict);
+    hooks_.end(check.request_id);
   }
   return verdict;
 }
 
+void AuthzServer::Register(const CheckFacts& check, SnapshotPtr& snapshot,
+                           authz::Verdict& verdict) const {
+  limits::OpenStream stream;
+  stream.id = check.request_id;
+  stream.claims = verdict.claims;
+  stream.host = verdict.destination->host;
+  stream.port = PortOf(check.facts.authority, *verdict.destination);
+  stream.is_tunnel = check.facts.leg == authz::Leg::kConnect;
+  if (!hooks_.begin(check.source, std::move(stream))) {
+    Deny(authz::Reason::kStreamUncuttable, verdict);
+    return;
+  }
+  SnapshotPtr now = hooks_.snapshot();
+  if (now == snapshot) return;
+  base::Secret::Wipe(verdict.presented_token);
+  verdict = authz::Decide(check.facts, *now);
+  snapshot = std::move(now);
+  if (!verdict.allowed) hooks_.end(check.request_id);
+}
+
 void AuthzServer::Answer(const CheckRequest& request, CheckResponse& response) const noexcept {
   const base::BootTime started = clock_.BootNow();
-  std::shared_ptr<const authz::Snapshot> snapshot;  // the verdict points into it
+  SnapshotPtr snapshot;  // the verdict points into it
   authz::Verdict verdict;
   CheckFacts check;
   try {
     check = FactsOf(request, clock_.UnixNow());
     snapshot = hooks_.snapshot();
-    verdict = Judge(check, *snapshot);
+    verdict = Judge(request, check, snapshot);
     RenderVerdict(verdict, check.facts.leg, check.request_id, &response);
   } catch (const std::exception& error) {
     base::Secret::Wipe(verdict.presented_token);
     verdict = authz::Verdict();
     base::LogError("a check failed: denying", {{"error", error.what()}});
+    hooks_.end(check.request_id);
     RenderVerdict(verdict, check.facts.leg, {}, &response);
   }
   base::Secret::Wipe(verdict.presented_token);

@@ -1,5 +1,7 @@
 // Answers Envoy's ext_authz: facts in, verdict out, the intent recorded before an allow.
 //
+// Order:     decide, register the stream, and decide again when the denials changed meanwhile: a
+//            revoke denies first and then looks for streams, so one of the two sees the other.
 // Fail mode: a default-constructed answer denies; an intent that cannot be recorded is a denial
 //            (audit_unavailable); anything thrown is a denial.
 // Threads:   Answer is safe concurrently; it touches memory and the audit file only.
@@ -16,27 +18,38 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "envoy/service/auth/v3/external_auth.pb.h"
+#include "limits/open_streams.h"
 #include "rpc/check_facts.h"
 
 namespace exeat::rpc {
 
 class AuthzServer final {
  public:
+  using CheckRequest = ::envoy::service::auth::v3::CheckRequest;
   struct Hooks {
     std::function<std::shared_ptr<const authz::Snapshot>()> snapshot;
     std::function<base::Status(const audit::Event&)> record;
     // Whether this session may have a leaf minted for one more name; asked at CONNECT.
     std::function<bool(std::string_view sid, std::string_view host)> admit_name;
     std::function<void(authz::Leg, const authz::Verdict&, std::chrono::nanoseconds)> observe;
+    // The connection of an allowed CONNECT; `peer` names it in every request on it.
+    std::function<void(const Connection&, std::string_view peer)> connected;
+    // Registers an allowed stream; false, it could not be cut, is a denial (stream_uncuttable).
+    std::function<bool(std::string_view peer, limits::OpenStream stream)> begin;
+    // Takes back what `begin` registered.
+    std::function<void(std::string_view id)> end;
   };
   AuthzServer(Hooks hooks, const base::Clock& clock) : hooks_(std::move(hooks)), clock_(clock) {}
 
   // Never throws; serve it by a CheckQueue.
-  void Answer(const ::envoy::service::auth::v3::CheckRequest& request,
+  void Answer(const CheckRequest& request,
               ::envoy::service::auth::v3::CheckResponse& response) const noexcept;
 
  private:
-  authz::Verdict Judge(const CheckFacts& check, const authz::Snapshot& snapshot) const;
+  using SnapshotPtr = std::shared_ptr<const authz::Snapshot>;
+  authz::Verdict Judge(const CheckRequest& request, const CheckFacts& check,
+                       SnapshotPtr& snapshot) const;
+  void Register(const CheckFacts& check, SnapshotPtr& snapshot, authz::Verdict& verdict) const;
 
   Hooks hooks_;
   const base::Clock& clock_;

@@ -1,6 +1,7 @@
 #include "rpc/check_facts.h"
 
 #include "envoy/names.h"
+#include "policy/ip_address.h"
 
 namespace exeat::rpc {
 namespace {
@@ -56,7 +57,21 @@ std::string_view VerifiedSid(const AttributeContext& attributes) {
   return sid == fields.end() ? std::string_view() : sid->second.string_value();
 }
 
+std::optional<base::SocketEnd> EndOf(const ::envoy::config::core::v3::Address& address) {
+  const auto ip = policy::IpAddress::Parse(address.socket_address().address());
+  const std::uint32_t port = address.socket_address().port_value();
+  if (!ip || port == 0 || port > 65535) return std::nullopt;
+  return base::SocketEnd{ip->bytes(), static_cast<std::uint16_t>(port), ip->is_v4()};
+}
+
 }  // namespace
+
+std::optional<Connection> ConnectionOf(const ::envoy::service::auth::v3::CheckRequest& request) {
+  const auto local = EndOf(request.attributes().destination().address());
+  const auto remote = EndOf(request.attributes().source().address());
+  if (!local || !remote) return std::nullopt;
+  return Connection{*local, *remote};
+}
 
 CheckFacts FactsOf(const ::envoy::service::auth::v3::CheckRequest& request, base::UnixSeconds now) {
   CheckFacts out;

@@ -5,10 +5,12 @@
 // Source:    docs/walkthroughs/request.md
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "authz/decision.h"
+#include "base/socket_id.h"
 #include "envoy/service/auth/v3/external_auth.pb.h"
 
 namespace exeat::rpc {
@@ -18,6 +20,14 @@ struct CheckFacts {
   std::string_view request_id;  // x-request-id, equal to the access log's stream id
   std::string source;           // guest ip:port, for the record only: never identity
 };
+
+// Both ends of the connection that a CONNECT came on.
+struct Connection {
+  base::SocketEnd local;
+  base::SocketEnd remote;
+};
+// nullopt when Envoy names an end that is no IP address and port.
+std::optional<Connection> ConnectionOf(const ::envoy::service::auth::v3::CheckRequest& request);
 
 CheckFacts FactsOf(const ::envoy::service::auth::v3::CheckRequest& request, base::UnixSeconds now);
 

@@ -30,6 +30,7 @@
 #include "rpc/accesslog_server.h"
 #include "rpc/ads_server.h"
 #include "rpc/authz_server.h"
+#include "rpc/connection_check.h"
 #include "session/signing_keys.h"
 
 namespace exeat::bench {
@@ -125,6 +126,7 @@ class Rig {
   base::Published<std::shared_ptr<const authz::Snapshot>> snapshot_;
   std::unique_ptr<rpc::AdsServer> ads_;
   std::unique_ptr<rpc::AuthzServer> authz_;
+  std::unique_ptr<rpc::ConnectionCheck> connections_;
   std::unique_ptr<rpc::AccessLogServer> access_log_;
   NullAccessLog null_log_;
   std::atomic<std::uint64_t> allowed_{0}, denied_{0}, minted_{0};
@@ -294,12 +296,21 @@ rpc::AuthzServer::Hooks Rig::CheckHooks() {
 
 base::Status Rig::Serve() {
   authz_ = std::make_unique<rpc::AuthzServer>(CheckHooks(), clock_);
+  connections_ = std::make_unique<rpc::ConnectionCheck>(rpc::ConnectionCheck::Hooks{
+      .snapshot = [this] { return snapshot_.Get(); },
+      .record = [this](const audit::Event& event) { return Record(event); },
+      .admit_name = [](const base::SocketEnd&, std::string_view) { return true; },
+      .connected = [](const rpc::Connection&, std::string_view) {},
+      .refused = [](authz::Reason) {}});
   access_log_ = std::make_unique<rpc::AccessLogServer>(rpc::AccessLogServer::Hooks{
       .record = [this](const audit::Event& event) { (void)Record(event); },
       .leaf_used = [this](std::string_view host) { book_->Touch(host); },
       .ended = [this](std::string_view id) { streams_.End(id); }});
   checks_ = std::make_unique<CheckService>(
       Style::kQueue, [this](const CheckRequest& request, CheckResponse& response) {
+        if (!null_ && rpc::ConnectionCheck::IsAsked(request)) {
+          return connections_->Answer(request, response);
+        }
         if (!null_) return authz_->Answer(request, response);
         AllowAll(request, response);
         allowed_.fetch_add(1, std::memory_order_relaxed);

@@ -19,6 +19,7 @@
 #include "guardian/harden.h"
 #include "guardian/link.h"
 #include "guardian/socket_path.h"
+#include "guest_connections.h"
 #include "issuer/issuer.h"
 #include "leaf_source.h"
 #include "listener_ports.h"
@@ -96,6 +97,7 @@ class Control {
   std::unique_ptr<ops::SessionDesk> sessions_;
   std::unique_ptr<ops::PolicyDesk> policies_;
   std::unique_ptr<rpc::AuthzServer> authz_;
+  std::unique_ptr<rpc::ConnectionCheck> connections_;
   std::unique_ptr<rpc::AccessLogServer> access_log_;
   std::unique_ptr<rpc::OperatorService> operator_;
   base::Worker store_worker_;
@@ -260,6 +262,7 @@ base::Status Control::OpenServices() {
               },
           .end = [this](std::string_view id) { cutter_->streams().End(id); }},
       clock_);
+  connections_ = CheckGuestConnections(*edge_, *leaves_, *cutter_, *recorder_, metrics_);
   access_log_ = std::make_unique<rpc::AccessLogServer>(rpc::AccessLogServer::Hooks{
       .record = [this](const audit::Event& event) { RecordOutcome(event); },
       .leaf_used = [this](std::string_view host) { leaves_->Used(host); },
@@ -269,7 +272,7 @@ base::Status Control::OpenServices() {
       rpc::OperatorService::Parts{*sessions_, *revocations_, *policies_, *edge_, metrics_,
                                   denylist_, *audit_, clock_, access_});
   ASSIGN_OR_RETURN(envoy_server_, ServeEnvoy(state_.ControlSocket(), options_.envoy_uid,
-                                             edge_->ads(), *authz_, *access_log_));
+                                             edge_->ads(), *authz_, *connections_, *access_log_));
   ASSIGN_OR_RETURN(operator_server_, ServeOperator(state_.OperatorSocket(), *operator_));
   return absl::OkStatus();
 }

@@ -94,6 +94,10 @@ bool LeafSource::AdmitAtConnect(std::string_view sid, std::string_view host) {
   return book_.Contains(host) || budget_.AdmitAtConnect(sid, host);
 }
 
+bool LeafSource::AdmitFrom(const base::SocketEnd& source, std::string_view host) {
+  return book_.Contains(host) || budget_.AdmitFrom(source, host);
+}
+
 std::vector<std::string> LeafSource::Sweep() {
   std::vector<std::string> names = book_.TakeIdle();
   for (std::string& name : book_.DueForRenewal()) names.push_back(std::move(name));

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/socket_id.h"
 #include "issuer/issuer.h"
 #include "issuer/leaf_book.h"
 #include "limits/name_budget.h"
@@ -41,6 +42,8 @@ class LeafSource {
   rpc::VersionedPtr Find(const std::string& name);
   // Whether this session may open a tunnel to a host whose leaf may have to be minted first.
   bool AdmitAtConnect(std::string_view sid, std::string_view host);
+  // The same of a connection from this source.
+  bool AdmitFrom(const base::SocketEnd& source, std::string_view host);
   void Used(std::string_view host) { book_.Touch(host); }
   // The names that Envoy should be told about now: idle ones to give back, old ones to renew.
   std::vector<std::string> Sweep();

@@ -33,8 +33,14 @@ base::StatusOr<std::unique_ptr<::grpc::Server>> Serve(::grpc::ServerBuilder& bui
 
 }  // namespace
 
-EnvoyServer::EnvoyServer(rpc::AuthzServer& authz)
-    : checks_([&authz](const auto& request, auto& response) { authz.Answer(request, response); }) {}
+EnvoyServer::EnvoyServer(rpc::AuthzServer& authz, rpc::ConnectionCheck& connections)
+    : checks_([&authz, &connections](const auto& request, auto& response) {
+        if (rpc::ConnectionCheck::IsAsked(request)) {
+          connections.Answer(request, response);
+        } else {
+          authz.Answer(request, response);
+        }
+      }) {}
 
 EnvoyServer::~EnvoyServer() { Shutdown(base::SystemClock().WallNow()); }
 
@@ -47,8 +53,9 @@ void EnvoyServer::Shutdown(std::chrono::system_clock::time_point deadline) {
 base::StatusOr<std::unique_ptr<EnvoyServer>> ServeEnvoy(const std::string& socket,
                                                         std::uint32_t owner, rpc::AdsServer& ads,
                                                         rpc::AuthzServer& authz,
+                                                        rpc::ConnectionCheck& connections,
                                                         rpc::AccessLogServer& access_log) {
-  auto served = std::make_unique<EnvoyServer>(authz);
+  auto served = std::make_unique<EnvoyServer>(authz, connections);
   ::grpc::ServerBuilder builder;
   builder.RegisterService(&ads);
   builder.RegisterService(&access_log);

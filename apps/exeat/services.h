@@ -20,13 +20,14 @@
 #include "rpc/ads_server.h"
 #include "rpc/authz_server.h"
 #include "rpc/check_queue.h"
+#include "rpc/connection_check.h"
 #include "rpc/operator_service.h"
 
 namespace exeat {
 
 class EnvoyServer {
  public:
-  explicit EnvoyServer(rpc::AuthzServer& authz);
+  EnvoyServer(rpc::AuthzServer& authz, rpc::ConnectionCheck& connections);
   ~EnvoyServer();
   // Ends every call, the latest at `deadline`.
   void Shutdown(std::chrono::system_clock::time_point deadline);
@@ -34,6 +35,7 @@ class EnvoyServer {
  private:
   friend base::StatusOr<std::unique_ptr<EnvoyServer>> ServeEnvoy(const std::string&, std::uint32_t,
                                                                  rpc::AdsServer&, rpc::AuthzServer&,
+                                                                 rpc::ConnectionCheck&,
                                                                  rpc::AccessLogServer&);
   rpc::CheckQueue checks_;
   std::unique_ptr<::grpc::Server> server_;
@@ -60,6 +62,7 @@ class OperatorServer {
 base::StatusOr<std::unique_ptr<EnvoyServer>> ServeEnvoy(const std::string& socket,
                                                         std::uint32_t owner, rpc::AdsServer& ads,
                                                         rpc::AuthzServer& authz,
+                                                        rpc::ConnectionCheck& connections,
                                                         rpc::AccessLogServer& access_log);
 base::StatusOr<std::unique_ptr<OperatorServer>> ServeOperator(const std::string& socket,
                                                               rpc::OperatorService& service);

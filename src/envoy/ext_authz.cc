@@ -50,4 +50,14 @@ Json BumpedExtAuthz() {
   return Extension(kName, kMessage, std::move(config));
 }
 
+// The server name that tls_inspector read arrives as destination.service.
+Json ConnectionExtAuthz() {
+  return Extension("envoy.filters.network.ext_authz",
+                   "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz",
+                   {{"stat_prefix", kTransparentListener},
+                    {"transport_api_version", "V3"},
+                    {"grpc_service", ControlGrpc("1s")},
+                    {"failure_mode_allow", false}});
+}
+
 }  // namespace exeat::envoy

@@ -1,4 +1,5 @@
-// ext_authz: every request is asked of our control plane, which fails closed when it is silent.
+// ext_authz: every request is asked of our control plane, which fails closed when it is silent; on
+// the transparent leg every connection too, before a byte of it goes inward.
 #pragma once
 
 #include "envoy/json.h"
@@ -9,5 +10,7 @@ namespace exeat::envoy {
 Json ConnectExtAuthz();
 // On the bumped chain. Check may change nothing.
 Json BumpedExtAuthz();
+// On a redirected connection: the server name and both ends, of which Check may only say yes or no.
+Json ConnectionExtAuthz();
 
 }  // namespace exeat::envoy

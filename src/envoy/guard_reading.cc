@@ -40,14 +40,14 @@ bool Names(const Json& node, std::string_view text) {
   return found;
 }
 
-bool MayPassUnasked(const Json& ext_authz) {
+bool MayPassUnasked(const Json& ext_authz, std::string_view type) {
   for (const char* key : {"failure_mode_allow", "shadow_mode"}) {
     if (IsTrue(Member(ext_authz, key))) return true;
   }
   for (const char* key : {"filter_enabled", "filter_enabled_metadata", "deny_at_disable"}) {
     if (!Member(ext_authz, key).is_null()) return true;
   }
-  return !HasType(ext_authz, kExtAuthzMessage);
+  return !HasType(ext_authz, type);
 }
 
 base::Status Refuse(std::string_view resource, std::string_view rule) {

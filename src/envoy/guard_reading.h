@@ -14,6 +14,8 @@ namespace exeat::envoy {
 inline constexpr char kManagerMessage[] =
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 inline constexpr char kExtAuthzMessage[] = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz";
+inline constexpr char kNetworkExtAuthzMessage[] =
+    "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz";
 inline constexpr char kJwtAuthnMessage[] =
     "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication";
 
@@ -25,8 +27,8 @@ bool HasType(const Json& message, std::string_view type);
 void Visit(const Json& node, const std::function<void(const Json&)>& visitor);
 bool Names(const Json& node, std::string_view text);
 
-// Whether this is no ext_authz, or one that lets a request pass without an answer.
-bool MayPassUnasked(const Json& ext_authz);
+// Whether this is no ext_authz of that type, or one that lets something pass without an answer.
+bool MayPassUnasked(const Json& ext_authz, std::string_view type = kExtAuthzMessage);
 
 base::Status Refuse(std::string_view resource, std::string_view rule);
 

@@ -9,6 +9,7 @@
 namespace exeat::envoy {
 namespace {
 
+constexpr char kTlsInspector[] = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector";
 constexpr char kTcpProxy[] = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
 constexpr char kNetworkState[] = "envoy.extensions.filters.network.set_filter_state.v3.Config";
 constexpr char kHttpState[] = "envoy.extensions.filters.http.set_filter_state.v3.Config";
@@ -57,24 +58,42 @@ base::Status CheckSharing(const Resource& resource) {
   return Refuse(resource.name, "shared filter state is not hashable");
 }
 
+// The server name must be read before the question, and nothing may go inward before its answer.
+base::Status CheckConnectionIsAsked(const Resource& listener, const Json& ext_authz,
+                                    const Json& proxy) {
+  const Json& first = Member(listener.body, "listener_filters");
+  if (first.size() != 1 || !HasType(Member(first.front(), "typed_config"), kTlsInspector) ||
+      !Member(first.front(), "filter_disabled").is_null() ||
+      IsTrue(Member(listener.body, "continue_on_listener_filters_timeout"))) {
+    return Refuse(listener.name, "the server name is not read before Check is asked");
+  }
+  if (MayPassUnasked(ext_authz, kNetworkExtAuthzMessage) ||
+      At(ext_authz, {"grpc_service", "envoy_grpc", "cluster_name"}) != kControlCluster ||
+      Member(proxy, "upstream_connect_mode") != "ON_DOWNSTREAM_DATA") {
+    return Refuse(listener.name, "a connection goes inward without Check's answer");
+  }
+  return absl::OkStatus();
+}
+
 base::Status CheckTransparent(const Resource& listener) {
   const Json& chains = Member(listener.body, "filter_chains");
   const Json& filters = chains.size() == 1 ? Member(chains.front(), "filters") : Json();
-  if (filters.size() != 2 || !Member(listener.body, "default_filter_chain").is_null()) {
-    return Refuse(listener.name, "holds more than filter state and a TCP proxy");
+  if (filters.size() != 3 || !Member(listener.body, "default_filter_chain").is_null()) {
+    return Refuse(listener.name,
+                  "holds more than filter state, ext_authz and a TCP proxy, or less");
   }
-  const Json& state = Member(filters.front(), "typed_config");
+  const Json& state = Member(filters[0], "typed_config");
   const Json& entries = Member(state, "on_new_connection");
   if (!HasType(state, kNetworkState) || !CarriesAddress(entries) ||
       Carried(entries, kLegState) != kLegTransparent || entries.size() != 2) {
     return Refuse(listener.name, "does not say its leg and the guest's address, or more than that");
   }
-  const Json& proxy = Member(filters.back(), "typed_config");
+  const Json& proxy = Member(filters[2], "typed_config");
   if (!HasType(proxy, kTcpProxy) || Member(proxy, "cluster") != kBumpCluster ||
       !Member(proxy, "weighted_clusters").is_null()) {
     return Refuse(listener.name, "leads elsewhere than to the bumped chain");
   }
-  return absl::OkStatus();
+  return CheckConnectionIsAsked(listener, Member(filters[1], "typed_config"), proxy);
 }
 
 base::Status CheckConnectFilters(const Resource& listener, const Json& filters) {

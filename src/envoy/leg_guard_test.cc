@@ -15,7 +15,9 @@ using Pointer = Json::json_pointer;
 
 const Pointer kManager("/filter_chains/0/filters/0/typed_config");
 const Pointer kState("/filter_chains/0/filters/0/typed_config/on_new_connection");
-const Pointer kProxy("/filter_chains/0/filters/1/typed_config");
+const Pointer kFilters("/filter_chains/0/filters");
+const Pointer kAsked("/filter_chains/0/filters/1/typed_config");
+const Pointer kProxy("/filter_chains/0/filters/2/typed_config");
 const Pointer kConnectState = kManager / "http_filters" / 2 / "typed_config" / "on_request_headers";
 
 class LegGuard : public ::testing::Test {
@@ -95,6 +97,39 @@ TEST_F(LegGuard, RefusesATransparentLegThatSaysMoreOrLess) {
   Json chains = Listener("transparent")["filter_chains"];
   chains.push_back(chains[0]);
   ExpectRefusedWith(Listener("transparent")["filter_chains"], chains, "more than filter state");
+}
+
+TEST_F(LegGuard, RefusesATransparentLegThatGoesInwardUnasked) {
+  const std::string unasked = "without Check's answer";
+  Json& listener = Listener("transparent");
+  for (const char* key : {"failure_mode_allow", "shadow_mode"}) {
+    ExpectRefusedWith(listener[kAsked / key], true, unasked);
+  }
+  ExpectRefusedWith(listener[kAsked / "filter_enabled_metadata"], Json::object(), unasked);
+  listener[kAsked].erase("filter_enabled_metadata");
+  ExpectRefusedWith(listener[kAsked / "grpc_service" / "envoy_grpc" / "cluster_name"], "docs:443",
+                    unasked);
+  ExpectRefusedWith(listener[kProxy / "upstream_connect_mode"], "IMMEDIATE", unasked);
+  const Json right = listener[kFilters];
+  Json without = right;
+  without.erase(1);
+  ExpectRefusedWith(listener[kFilters], without, "or less");
+  Json late = right;
+  std::swap(late[1], late[2]);
+  ExpectRefusedWith(listener[kFilters], late, "leads elsewhere");
+  Json http = right;
+  http[1] = Listener("explicit")[kManager / "http_filters" / 0];
+  ExpectRefusedWith(listener[kFilters], http, unasked);
+}
+
+TEST_F(LegGuard, RefusesToAskBeforeTheServerNameIsRead) {
+  const std::string unread = "the server name is not read";
+  Json& listener = Listener("transparent");
+  ExpectRefusedWith(listener["listener_filters"], Json::array(), unread);
+  ExpectRefusedWith(listener["listener_filters"], Listener("bump")["listener_filters"], unread);
+  ExpectRefusedWith(listener["continue_on_listener_filters_timeout"], true, unread);
+  ExpectRefusedWith(listener["listener_filters"][0]["filter_disabled"],
+                    Json::object({{"any_match", true}}), unread);
 }
 
 TEST_F(LegGuard, RefusesToCarryATokenThatNothingVerified) {

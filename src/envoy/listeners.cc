@@ -5,6 +5,7 @@
 #include "envoy/access_logs.h"
 #include "envoy/carried_state.h"
 #include "envoy/connection_manager.h"
+#include "envoy/ext_authz.h"
 #include "envoy/names.h"
 
 namespace exeat::envoy {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr char kListener[] = "envoy.config.listener.v3.Listener";
 constexpr int kBufferBytes = 65536;
+constexpr char kHelloTimeout[] = "3s";
 constexpr char kChainName[] = "bump";
 // A name that no guest can present: an SNI holds no space. Envoy refuses an empty map.
 constexpr char kNoServerName[] = "no server name";
@@ -20,10 +22,11 @@ Json Address(const policy::SocketAddress& address) {
   return {{"socket_address", {{"address", address.ip.ToString()}, {"port_value", address.port}}}};
 }
 
-Json TlsInspector() {
-  return Extension("envoy.filters.listener.tls_inspector",
-                   "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
-                   Json::object({{"close_connection_on_client_hello_parsing_errors", true}}));
+Json TlsInspector(bool close_what_is_not_tls) {
+  return Extension(
+      "envoy.filters.listener.tls_inspector",
+      "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+      Json::object({{"close_connection_on_client_hello_parsing_errors", close_what_is_not_tls}}));
 }
 
 // The allow-list before TLS. Names that are not here are closed after their ClientHello.
@@ -88,11 +91,14 @@ Json SetFilterState() {
                      Json::array({CarryGuestAddress(), Carry(kLegState, kLegTransparent)})}}));
 }
 
+// Dials inward with the first bytes, which come once Check has said yes.
 Json ToBump() {
   return Extension("envoy.filters.network.tcp_proxy",
                    "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
                    {{"stat_prefix", kTransparentListener},
                     {"cluster", kBumpCluster},
+                    {"upstream_connect_mode", "ON_DOWNSTREAM_DATA"},
+                    {"max_early_data_bytes", kBufferBytes},
                     {"idle_timeout", "3600s"}});
 }
 
@@ -108,10 +114,14 @@ Json ExplicitListener(const policy::SocketAddress& address) {
 
 Json TransparentListener(const policy::SocketAddress& address) {
   const Json chain = {{"name", kTransparentListener},
-                      {"filters", Json::array({SetFilterState(), ToBump()})}};
+                      {"filters", Json::array({SetFilterState(), ConnectionExtAuthz(), ToBump()})}};
   return Typed(kListener, {{"name", kTransparentListener},
                            {"address", Address(address)},
                            {"socket_options", GiveUpOnStuckGuests()},
+                           {"listener_filters_timeout", kHelloTimeout},
+                           {"continue_on_listener_filters_timeout", false},
+                           // What is not TLS has no server name, which Check refuses and records.
+                           {"listener_filters", Json::array({TlsInspector(false)})},
                            {"per_connection_buffer_limit_bytes", kBufferBytes},
                            {"filter_chains", Json::array({chain})}});
 }
@@ -129,9 +139,9 @@ Json BumpListener(const policy::Policy& policy) {
                            {"internal_listener", Json::object()},
                            {"access_log", ConnectionAccessLog()},
                            {"per_connection_buffer_limit_bytes", kBufferBytes},
-                           {"listener_filters_timeout", "3s"},
+                           {"listener_filters_timeout", kHelloTimeout},
                            {"continue_on_listener_filters_timeout", false},
-                           {"listener_filters", Json::array({guest_address, TlsInspector()})},
+                           {"listener_filters", Json::array({guest_address, TlsInspector(true)})},
                            {"filter_chain_matcher", ServerNames(policy)},
                            {"filter_chains", Json::array({chain})}});
 }

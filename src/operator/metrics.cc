@@ -57,6 +57,16 @@ Metrics::Metrics() : registry_(std::make_unique<prometheus::Registry>()) {
                        {"reason", std::string(authz::Code(static_cast<authz::Reason>(reason)))}});
     }
   }
+  auto& refused = prometheus::BuildCounter()
+                      .Name("exeat_connections_refused_total")
+                      .Help("Redirected connections refused before any byte went inward.")
+                      .Register(*registry_);
+  for (const authz::Reason reason :
+       {authz::Reason::kAuthzUnavailable, authz::Reason::kDestinationNotAllowed,
+        authz::Reason::kPostureDenyAll, authz::Reason::kRateLimited}) {
+    refused_connections_.at(static_cast<std::size_t>(reason)) =
+        &refused.Add({{"reason", std::string(authz::Code(reason))}});
+  }
   check_ = AddHistogram(*registry_, "exeat_check_seconds", "Time to judge one request.");
   mint_ = AddHistogram(*registry_, "exeat_leaf_mint_seconds", "Time to check and sign one leaf.");
   revoke_ = AddHistogram(*registry_, "exeat_revoke_seconds",
@@ -90,6 +100,11 @@ Metrics::~Metrics() = default;
 void Metrics::Decided(authz::Leg leg, std::optional<authz::Reason> denial) {
   const std::size_t column = denial ? static_cast<std::size_t>(*denial) + 1 : 0;
   decisions_.at(static_cast<std::size_t>(leg)).at(column)->Increment();
+}
+
+void Metrics::ConnectionRefused(authz::Reason reason) {
+  prometheus::Counter* counter = refused_connections_.at(static_cast<std::size_t>(reason));
+  if (counter != nullptr) counter->Increment();
 }
 
 void Metrics::CheckTook(std::chrono::nanoseconds duration) { check_->Observe(Seconds(duration)); }

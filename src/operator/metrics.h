@@ -37,6 +37,8 @@ class Metrics {
 
   // A request was judged; nullopt: allowed.
   void Decided(authz::Leg leg, std::optional<authz::Reason> denial);
+  // A redirected connection was refused before a byte of it went inward.
+  void ConnectionRefused(authz::Reason reason);
   void CheckTook(std::chrono::nanoseconds duration);
   void MintTook(std::chrono::nanoseconds duration);    // one leaf, checked and signed
   void RevokeTook(std::chrono::nanoseconds duration);  // until durable, or known not to be
@@ -66,6 +68,7 @@ class Metrics {
   std::unique_ptr<prometheus::Registry> registry_;
   // [leg][0] counts what was allowed, [leg][1 + reason] what was denied.
   std::array<std::array<prometheus::Counter*, kReasons + 1>, kLegs> decisions_{};
+  std::array<prometheus::Counter*, kReasons> refused_connections_{};
   prometheus::Histogram* check_ = nullptr;
   prometheus::Histogram* mint_ = nullptr;
   prometheus::Histogram* revoke_ = nullptr;

@@ -1,5 +1,8 @@
 #include "rpc/check_facts.h"
 
+#include <algorithm>
+#include <array>
+
 #include "envoy/names.h"
 #include "policy/ip_address.h"
 
@@ -57,11 +60,18 @@ std::string_view VerifiedSid(const AttributeContext& attributes) {
   return sid == fields.end() ? std::string_view() : sid->second.string_value();
 }
 
+constexpr std::array<std::uint8_t, 12> kMappedV4 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
 std::optional<base::SocketEnd> EndOf(const ::envoy::config::core::v3::Address& address) {
   const auto ip = policy::IpAddress::Parse(address.socket_address().address());
   const std::uint32_t port = address.socket_address().port_value();
   if (!ip || port == 0 || port > 65535) return std::nullopt;
-  return base::SocketEnd{ip->bytes(), static_cast<std::uint16_t>(port), ip->is_v4()};
+  base::SocketEnd end{ip->bytes(), static_cast<std::uint16_t>(port), ip->is_v4()};
+  if (!end.is_v4 && std::equal(kMappedV4.begin(), kMappedV4.end(), end.ip.begin())) {
+    end.ip = {end.ip[12], end.ip[13], end.ip[14], end.ip[15]};
+    end.is_v4 = true;
+  }
+  return end;
 }
 
 }  // namespace

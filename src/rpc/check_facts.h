@@ -21,7 +21,7 @@ struct CheckFacts {
   std::string source;           // guest ip:port, for the record only: never identity
 };
 
-// Both ends of the connection that a CONNECT came on.
+// Both ends of the guest's own connection, as Envoy accepted it.
 struct Connection {
   base::SocketEnd local;
   base::SocketEnd remote;

@@ -49,11 +49,11 @@ TEST_F(PostgresqlFaults, AServerKilledInTheMiddleOfARevokeIsUnavailableAndThenWo
 TEST_F(PostgresqlFaults, ABackendThatIsKilledCostsNoMoreThanATryAgain) {
   auto store = Open();
   for (int round = 0; round < 3; ++round) {
-    ASSERT_EQ(kill(Backend(), SIGKILL), 0);  // the server then restarts all of them
+    ASSERT_EQ(kill(Backend(*store), SIGKILL), 0);  // the server then restarts all of them
     EXPECT_THAT(PutUntilItWorks(*store, Row(std::to_string(round))), IsOk());
   }
-  EXPECT_EQ(store->ListRevocations().value().size(), 3u);
-  server_.Start();
+  // Counted by the server, for the last restart may be under way.
+  EXPECT_EQ(Sql("SELECT count(*) FROM exeat.revocation"), "3");
 }
 
 TEST_F(PostgresqlFaults, WhatWasAcknowledgedIsThereAfterAKill) {
@@ -78,7 +78,7 @@ TEST_F(PostgresqlFaults, AConnectionThatWasClosedWhileIdleIsDialledAgain) {
 
 TEST_F(PostgresqlFaults, AServerThatStopsAnsweringIsGivenUpOn) {
   auto store = Open(milliseconds(200));
-  const pid_t backend = Backend();
+  const pid_t backend = Backend(*store);
   ASSERT_EQ(kill(backend, SIGSTOP), 0);
   EXPECT_THAT(store->PutRevocation(Row("a")), StatusIs(StatusCode::kDeadlineExceeded));
   EXPECT_THAT(store->PutRevocation(Row("a")), IsOk());  // on another connection
@@ -91,7 +91,9 @@ TEST_F(PostgresqlFaults, ACommitThatDoesNotReachTheStandbyIsNotAcknowledged) {
   server_.Set("synchronous_standby_names", "absent");
   EXPECT_THAT(impatient->PutRevocation(Row("a")), StatusIs(StatusCode::kDeadlineExceeded));
   impatient.reset();
-  Sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+  while (Sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+             " WHERE wait_event = 'SyncRep'") != "") {
+  }
   auto revoke = std::async(std::launch::async, [&] { return store->PutRevocation(Row("b")); });
   AwaitWaiting("IPC");  // SyncRep
   Sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");

@@ -40,7 +40,14 @@ class PostgresqlHarness final : public StoreHarness {
   }
 
  private:
-  std::string url_ = PostgresServer::Shared().Url(PostgresServer::Shared().NewDatabase());
+  // One database for all, emptied: each of them more costs a restarted server its time.
+  static std::string EmptyDatabase() {
+    static const std::string database = PostgresServer::Shared().NewDatabase();
+    PostgresServer::Shared().Run(database, "DROP SCHEMA IF EXISTS exeat CASCADE");
+    return PostgresServer::Shared().Url(database);
+  }
+
+  std::string url_ = EmptyDatabase();
   std::unique_ptr<Store> store_ = OpenPostgresql({.url = url_}).value();
 };
 

@@ -21,6 +21,10 @@ namespace exeat::store {
 
 class PostgresFixture : public testing::Test {
  protected:
+  ~PostgresFixture() override {
+    server_.Run("postgres", fmt::format("DROP DATABASE {} WITH (FORCE)", database_));
+  }
+
   // Long enough for a loaded machine, where nothing is meant to time out.
   static constexpr std::chrono::milliseconds kPatience{10'000};
 
@@ -46,11 +50,16 @@ class PostgresFixture : public testing::Test {
   }
   void DisturbNoMore() { Sql("DROP FUNCTION public.disturb CASCADE"); }
 
-  // The server's process behind the only connection of a Store to this database.
-  pid_t Backend() {
-    return std::atoi(Sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'exeat'"
-                         " AND datname = current_database()")
-                         .c_str());
+  // The server's process behind `store`, the only one of this database. Never 0, which kill(2)
+  // takes for this program and all that stands beside it.
+  pid_t Backend(Store& store) {
+    while (true) {
+      (void)store.FindSession("none");
+      const std::string pid =
+          Sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'exeat'"
+              " AND datname = current_database()");
+      if (!pid.empty()) return std::stoi(pid);
+    }
   }
   // Waits until such a process waits for what `type` names in pg_stat_activity.
   void AwaitWaiting(const std::string& type) {

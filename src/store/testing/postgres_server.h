@@ -52,7 +52,7 @@ class PostgresServer {
   std::string Conninfo(const std::string& database) const;
   [[noreturn]] void Fail(const std::string& message) const;
 
-  PrivateDirectory directory_;
+  PrivateDirectory directory_;  // in memory where there is room: these tests kill processes only
   std::string data_ = directory_.path() + "/data";
   std::string log_ = directory_.path() + "/log";
   uid_t uid_ = 0;

@@ -10,7 +10,9 @@ namespace exeat::store {
 
 class PrivateDirectory {
  public:
-  PrivateDirectory() {
+  explicit PrivateDirectory(
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path())
+      : path_(parent / "exeat-test-XXXXXX") {
     if (mkdtemp(path_.data()) == nullptr) abort();
   }
   ~PrivateDirectory() {
@@ -22,7 +24,7 @@ class PrivateDirectory {
   const std::string& path() const { return path_; }
 
  private:
-  std::string path_ = std::filesystem::temp_directory_path() / "exeat-test-XXXXXX";
+  std::string path_;
 };
 
 }  // namespace exeat::store

@@ -386,7 +386,7 @@ std::string Control::ReadyLine(const ops::EdgeStatus& status) const {
 void Control::Hear(const guardian::ToControl& message) {
   if (const auto* started = std::get_if<guardian::EnvoyStarted>(&message)) {
     envoy_runs_ = true;
-    edge_->EnvoyStarted(started->pid, started->confinement);
+    edge_->EnvoyStarted(*started);
     cutter_->EnvoyStarted(*started);
     base::LogInfo("Envoy runs",
                   {{"pid", std::to_string(started->pid)}, {"confinement", started->confinement}});

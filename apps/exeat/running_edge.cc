@@ -216,10 +216,6 @@ void RunningEdge::AddressesChanged(const std::string& host, const resolver::Addr
     if (denied) denied_hosts_.insert(host);
     if (!denied) denied_hosts_.erase(host);
   }
-  if (!addresses.denied.empty()) {
-    base::LogWarn("a name resolves into the deny-set",
-                  {{"host", host}, {"address", addresses.denied.front().ToString()}});
-  }
   std::vector<envoy::Resource> endpoints;
   for (const policy::Destination* destination : policy->At(host)) {
     for (const auto port : destination->ports) {
@@ -267,10 +263,11 @@ void RunningEdge::SweepLeaves() {
   }
 }
 
-void RunningEdge::EnvoyStarted(int pid, const std::string& confinement) {
+void RunningEdge::EnvoyStarted(const guardian::EnvoyStarted& started) {
   base::MutexLock lock(mutex_);
-  status_.processes = {{"guardian", getppid()}, {"control", getpid()}, {"envoy", pid}};
-  status_.confinement = confinement;
+  status_.processes = {{"guardian", getppid()}, {"control", getpid()}, {"envoy", started.pid}};
+  status_.confinement = started.confinement;
+  status_.stream_cutting = started.cutting;
 }
 
 void RunningEdge::ListeningAt(const std::map<std::string, std::string>& listeners, bool ready) {

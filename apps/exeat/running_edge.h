@@ -22,6 +22,7 @@
 #include "base/status.h"
 #include "credentials/watch.h"
 #include "envoy/build.h"
+#include "guardian/link_message.h"
 #include "leaf_source.h"
 #include "operator/edge.h"
 #include "operator/metrics.h"
@@ -63,7 +64,7 @@ class RunningEdge final : public ops::Edge {
   // Allows again once Envoy has acknowledged what it was late with. Call a few times a second.
   void ConfirmRestrictions();
 
-  void EnvoyStarted(int pid, const std::string& confinement);
+  void EnvoyStarted(const guardian::EnvoyStarted& started);
   void ListeningAt(const std::map<std::string, std::string>& listeners, bool ready);
 
   authz::Snapshot Current() const override { return *snapshot(); }

@@ -99,6 +99,7 @@ base::StatusOr<std::unique_ptr<OperatorServer>> ServeOperator(const std::string&
   auto served = std::make_unique<OperatorServer>();
   ::grpc::ServerBuilder builder;
   builder.RegisterService(&service);
+  builder.SetMaxReceiveMessageSize(ops::kMaxRequestBytes);
   served->queue_ = builder.AddCompletionQueue();
   ASSIGN_OR_RETURN(served->server_, Serve(builder, socket));
   served->poller_ = std::jthread([&it = *served](const std::stop_token& stop) { it.Poll(stop); });

@@ -37,6 +37,7 @@ struct EdgeStatus {
   std::string transparent_address;  // likewise
   std::string envoy_version;
   std::string confinement;  // how Envoy is kept from state and secrets: "uid", "landlock", "none"
+  std::string stream_cutting;  // how open streams can be cut, or "none: " and why
   std::uint64_t nacks = 0;
   std::string last_nack;  // Envoy's words; empty when there was none
   std::size_t leaves = 0;

@@ -36,7 +36,7 @@ base::StatusOr<policy::PolicyPtr> LoadChecked(const PolicySource& source) {
 limits::Whose NoLongerAllowed(policy::PolicyPtr policy) {
   return [policy = std::move(policy)](const limits::OpenStream& stream) {
     if (policy->posture != policy::Posture::kBump) return true;
-    const policy::Destination* destination = policy->Find(stream.host, stream.port);
+    const policy::Destination* destination = policy->Find(stream.destination->host, stream.port);
     if (destination == nullptr) return true;
     const auto& grants = stream.claims->grants;
     return !destination->grant.empty() &&
@@ -87,35 +87,41 @@ base::StatusOr<Applied> PolicyDesk::Apply(const PolicySource& source) {
                     source.file, Joined(restart), source.file));
   }
   const std::vector<std::string> changes = policy::Diff(*running.policy, *candidate);
-  ASSIGN_OR_RETURN(const std::uint64_t revision, NextRevision());
+  ASSIGN_OR_RETURN(const Numbered numbered, NumberOf(source, running.policy_revision));
+  const std::uint64_t revision = numbered.revision;
   RETURN_IF_ERROR(Record(audit::Phase::kIntent, absl::OkStatus(), revision, changes));
-  const base::StatusOr<std::uint64_t> stored = PublishAndStore(source, candidate, revision);
-  const base::Status recorded = Record(audit::Phase::kOutcome, stored.status(), revision, changes);
-  if (!stored.ok()) return stored.status();
+  const base::Status stored = PublishAndStore(source, candidate, numbered);
+  const base::Status recorded = Record(audit::Phase::kOutcome, stored, revision, changes);
+  RETURN_IF_ERROR(stored);
   const std::unique_ptr<Cut> cut = parts_.edge.CutStreams(NoLongerAllowed(candidate));
   if (!recorded.ok()) {
     return MakeStatus(recorded.code(), fmt::format("revision {} is in force and stored, but its "
                                                    "outcome was not recorded: {}",
                                                    revision, base::Message(recorded)));
   }
-  parts_.metrics.SetPolicyRevision(*stored);
-  return Applied{*stored, changes, cut->Wait(kCutPatience)};
+  parts_.metrics.SetPolicyRevision(revision);
+  return Applied{revision, changes, cut->Wait(kCutPatience), numbered.unchanged};
 }
 
-base::StatusOr<std::uint64_t> PolicyDesk::NextRevision() {
-  return parts_.store_worker.Call([this]() -> base::StatusOr<std::uint64_t> {
+base::StatusOr<PolicyDesk::Numbered> PolicyDesk::NumberOf(const PolicySource& source,
+                                                          std::uint64_t running) {
+  return parts_.store_worker.Call([&]() -> base::StatusOr<Numbered> {
     ASSIGN_OR_RETURN(const std::optional<store::PolicyRevision> latest,
                      parts_.store.LatestPolicy());
-    return latest ? latest->revision + 1 : 1;
+    if (!latest) return Numbered{};
+    const bool unchanged = latest->revision == running && latest->text == source.text &&
+                           latest->base_directory == source.base_directory;
+    return Numbered{latest->revision + (unchanged ? 0 : 1), unchanged};
   });
 }
 
-base::StatusOr<std::uint64_t> PolicyDesk::PublishAndStore(const PolicySource& source,
-                                                          policy::PolicyPtr candidate,
-                                                          std::uint64_t revision) {
+base::Status PolicyDesk::PublishAndStore(const PolicySource& source, policy::PolicyPtr candidate,
+                                         const Numbered& numbered) {
   const authz::Snapshot former = parts_.edge.Current();
+  const std::uint64_t revision = numbered.revision;
   // Publish puts the former one back by itself when Envoy refuses.
   RETURN_IF_ERROR(parts_.edge.Publish(std::move(candidate), revision));
+  if (numbered.unchanged) return absl::OkStatus();
   const base::StatusOr<std::uint64_t> stored = parts_.store_worker.Call([&] {
     return parts_.store.AppendPolicy(source.text, source.base_directory, parts_.clock.UnixNow());
   });
@@ -126,7 +132,7 @@ base::StatusOr<std::uint64_t> PolicyDesk::PublishAndStore(const PolicySource& so
                                                   "another edge use this state directory?",
                                                   *stored, revision)));
   }
-  return stored;
+  return absl::OkStatus();
 }
 
 base::Status PolicyDesk::PutBack(const authz::Snapshot& former, const base::Status& cause) {

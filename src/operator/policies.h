@@ -3,6 +3,8 @@
 // Order:      apply = load, check files, refuse what needs a restart, record the intent, publish to
 //             Envoy and wait for its acknowledgement, end the streams that it no longer allows,
 //             store the revision, record the outcome.
+//             The text that is in force and stored already makes no new revision, but is published
+//             all the same: what its files hold may have changed.
 //             All or nothing: after a failure the former policy is in force and stored.
 // Errors:     kInvalidArgument every mistake, one a line; kFailedPrecondition keys that change at
 //             restart only, or Envoy's refusal in its words; kUnavailable store, audit or Envoy;
@@ -41,7 +43,8 @@ struct PolicyDifference {
 struct Applied {
   std::uint64_t revision = 0;
   std::vector<std::string> changes;
-  CutReport cut;  // streams that the former policy had allowed and this one does not
+  CutReport cut;           // streams that the former policy had allowed and this one does not
+  bool unchanged = false;  // the text was that of the revision in force, which stays
 };
 
 class PolicyDesk {
@@ -65,10 +68,14 @@ class PolicyDesk {
   base::StatusOr<Applied> Apply(const PolicySource& source);
 
  private:
-  base::StatusOr<std::uint64_t> NextRevision();
-  base::StatusOr<std::uint64_t> PublishAndStore(const PolicySource& source,
-                                                policy::PolicyPtr candidate,
-                                                std::uint64_t revision);
+  // Under which number a text is, or is going to be, stored.
+  struct Numbered {
+    std::uint64_t revision = 1;
+    bool unchanged = false;  // stored already, and the one in force
+  };
+  base::StatusOr<Numbered> NumberOf(const PolicySource& source, std::uint64_t running);
+  base::Status PublishAndStore(const PolicySource& source, policy::PolicyPtr candidate,
+                               const Numbered& numbered);
   base::Status PutBack(const authz::Snapshot& former, const base::Status& cause);
   base::Status Record(audit::Phase phase, const base::Status& outcome, std::uint64_t revision,
                       const std::vector<std::string>& changes);

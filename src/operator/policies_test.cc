@@ -67,13 +67,42 @@ TEST_F(Policies, ApplyPublishesThenStores) {
   EXPECT_EQ(edge_.Current().policy_revision, 2U);
 }
 
+TEST_F(Policies, ApplyOfTheTextInForceMakesNoNewRevisionAndPublishesWhatItsFilesHold) {
+  ASSERT_THAT(desk_.Apply(Source(new_destination_)), IsOk());
+  const auto again = desk_.Apply(Source(new_destination_));
+  ASSERT_THAT(again, IsOk());
+  EXPECT_TRUE(again->unchanged);
+  EXPECT_EQ(again->revision, 1U);
+  EXPECT_EQ(store_.LatestPolicy()->value().revision, 1U);
+  EXPECT_EQ(edge_.published().size(), 2U);
+  EXPECT_EQ(edge_.published().back().revision, 1U);
+  const auto other = desk_.Apply(Source(new_destination_ + "# a comment\n"));
+  ASSERT_THAT(other, IsOk());
+  EXPECT_FALSE(other->unchanged);
+  EXPECT_EQ(other->revision, 2U);
+  PolicySource elsewhere = Source(new_destination_ + "# a comment\n");
+  elsewhere.base_directory = "/srv/edge/";
+  EXPECT_FALSE(desk_.Apply(elsewhere)->unchanged) << "relative paths start elsewhere";
+}
+
+TEST_F(Policies, ApplyOfTheStoredTextIsANewRevisionWhenAnotherOneIsInForce) {
+  ASSERT_THAT(store_.AppendPolicy("of another edge", "/srv/edge", 0), IsOk());
+  ASSERT_THAT(store_.AppendPolicy(Source().text, Source().base_directory, 0), IsOk());
+  const auto applied = desk_.Apply(Source());
+  ASSERT_THAT(applied, IsOk());
+  EXPECT_FALSE(applied->unchanged);
+  EXPECT_EQ(applied->revision, 3U);
+}
+
 TEST_F(Policies, ApplyEndsTheStreamsThatItNoLongerAllows) {
   const auto stream = [](const std::string& host, std::vector<std::string> grants) {
     session::Claims claims;
     claims.grants = std::move(grants);
     limits::OpenStream open;
     open.claims = std::make_shared<const session::VerifiedClaims>(std::move(claims));
-    open.host = host;
+    policy::Destination destination;
+    destination.host = host;
+    open.destination = std::make_shared<const policy::Destination>(std::move(destination));
     open.port = 443;
     return open;
   };

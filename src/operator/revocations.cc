@@ -54,6 +54,11 @@ base::Status CheckOne(const RevocationRequest& request) {
 
 base::Status CheckEach(const std::vector<RevocationRequest>& requests) {
   if (requests.empty()) return MakeStatus(StatusCode::kInvalidArgument, "nothing was named");
+  if (requests.size() > kMaxAtOnce) {
+    return MakeStatus(StatusCode::kInvalidArgument,
+                      fmt::format("{} entries are more than the {} that one request may name",
+                                  requests.size(), kMaxAtOnce));
+  }
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const base::Status status = CheckOne(requests[i]);
     if (status.ok()) continue;
@@ -63,9 +68,9 @@ base::Status CheckEach(const std::vector<RevocationRequest>& requests) {
   return absl::OkStatus();
 }
 
-bool IsInForce(const revocation::Snapshot& denylist, const RevocationRequest& request) {
-  if (request.kind == store::RevokedKind::kAll) return denylist.everything();
-  const revocation::Entry entry = AsEntry(request.kind, request.id);
+bool IsInForce(const revocation::Snapshot& denylist, store::RevokedKind kind, std::string_view id) {
+  if (kind == store::RevokedKind::kAll) return denylist.everything();
+  const revocation::Entry entry = AsEntry(kind, id);
   return denylist.Contains(entry.kind, entry.id);
 }
 
@@ -239,7 +244,7 @@ base::Status RevocationDesk::RestoreAll(const std::vector<RevocationRequest>& re
 base::Status RevocationDesk::Unstore(const std::vector<RevocationRequest>& requests) {
   const revocation::Snapshot denylist = parts_.denylist.Read();
   for (const RevocationRequest& request : requests) {
-    if (!IsInForce(denylist, request)) return NotInForce(request);
+    if (!IsInForce(denylist, request.kind, request.id)) return NotInForce(request);
   }
   RETURN_IF_ERROR(Record("session_restored", requests));
   std::vector<store::RevocationKey> keys;
@@ -258,7 +263,13 @@ base::Status RevocationDesk::Unstore(const std::vector<RevocationRequest>& reque
 }
 
 base::StatusOr<std::vector<store::RevocationRow>> RevocationDesk::List() {
-  return parts_.store_worker.Call([this] { return parts_.store.ListRevocations(); });
+  ASSIGN_OR_RETURN(std::vector<store::RevocationRow> rows,
+                   parts_.store_worker.Call([this] { return parts_.store.ListRevocations(); }));
+  const revocation::Snapshot denylist = parts_.denylist.Read();
+  std::erase_if(rows, [&](const store::RevocationRow& row) {
+    return !IsInForce(denylist, row.kind, row.id);
+  });
+  return rows;
 }
 
 base::Status RevocationDesk::CheckStanding(const store::SessionRow& row) const {

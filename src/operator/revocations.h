@@ -12,6 +12,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,10 @@ namespace exeat::ops {
 // Bound of every token's life, whatever the policy of its day said.
 inline constexpr std::chrono::seconds kLongestToken =
     session::kMaxTokenLifetime + session::kMaxSkew;
+
+// Bounds of one request, so that a list of that many entries of any length passes.
+inline constexpr std::size_t kMaxAtOnce = 100'000;
+inline constexpr int kMaxRequestBytes = 32 << 20;
 
 struct RevocationRequest {
   store::RevokedKind kind = store::RevokedKind::kSession;
@@ -70,7 +75,7 @@ class RevocationDesk {
   // An id that is not known is accepted, so that a revoke never depends on what this edge
   // remembers.
   base::StatusOr<Revoked> Revoke(const RevocationRequest& request) { return RevokeAll({request}); }
-  // At least one; kInvalidArgument names the first that makes no sense by its place, from 1.
+  // One to kMaxAtOnce; kInvalidArgument names the first that makes no sense by its place, from 1.
   base::StatusOr<Revoked> RevokeAll(const std::vector<RevocationRequest>& requests);
   // Waits until the streams of those revoked have ended, or patience has, and records what came of
   // it. To be called once for each answer.
@@ -79,7 +84,7 @@ class RevocationDesk {
   // nothing changed, when one of them is not in force.
   base::Status Restore(const RevocationRequest& request) { return RestoreAll({request}); }
   base::Status RestoreAll(const std::vector<RevocationRequest>& requests);
-  // Oldest first.
+  // What is stored and in force, oldest first.
   base::StatusOr<std::vector<store::RevocationRow>> List();
 
   // ok when no entry stands in the way of this session; else kFailedPrecondition names the entry

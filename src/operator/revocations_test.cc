@@ -222,6 +222,28 @@ TEST_F(Revocations, OfManyAreAllOrNothing) {
   EXPECT_EQ(store_.ListRevocations()->size(), 0U);
 }
 
+TEST_F(Revocations, OfTooManyAtOnceAreRefused) {
+  std::vector<RevocationRequest> many(kMaxAtOnce + 1, {RevokedKind::kSession, "a", ""});
+  EXPECT_THAT(revocations_.RevokeAll(many), StatusSays(StatusCode::kInvalidArgument, "more than"));
+  EXPECT_THAT(revocations_.RestoreAll(many), StatusSays(StatusCode::kInvalidArgument, "more than"));
+  EXPECT_EQ(denylist_.Read().size(), 0U);
+}
+
+TEST_F(Revocations, ListLeavesOutWhatIsStoredButNoLongerInForce) {
+  store::RevocationRow ended;
+  ended.id = "ended";
+  ended.expires_at = 1;
+  ASSERT_THAT(store_.PutRevocations(std::vector<store::RevocationRow>{ended}), IsOk());
+  ASSERT_THAT(revocations_.Revoke({RevokedKind::kSession, "a", "leaked"}), IsOk());
+  ASSERT_THAT(revocations_.Revoke({RevokedKind::kAll, "", ""}), IsOk());
+  const auto rows = revocations_.List();
+  ASSERT_THAT(rows, IsOk());
+  ASSERT_EQ(rows->size(), 2U);
+  EXPECT_EQ(rows->at(0).id, "a");
+  EXPECT_EQ(rows->at(0).reason, "leaked");
+  EXPECT_EQ(rows->at(1).kind, RevokedKind::kAll);
+}
+
 TEST_F(Revocations, OfManyTakeBackWhatTheStoreHalfKnows) {
   ASSERT_THAT(revocations_.Revoke({RevokedKind::kSession, "stored", ""}), IsOk());
   store_.FailWith(base::MakeStatus(StatusCode::kUnavailable, "locked"));

@@ -255,6 +255,9 @@ void OperatorService::Stop() {
   return Guarded(*context, [&]() -> base::Status {
     ASSIGN_OR_RETURN(const std::vector<store::RevocationRow> rows, parts_.revocations.List());
     for (const store::RevocationRow& row : rows) Fill(row, *reply->add_revocations());
+    const revocation::Snapshot denylist = parts_.denylist.Read();
+    const std::size_t in_force = denylist.size() + (denylist.everything() ? 1 : 0);
+    reply->set_not_stored(in_force > rows.size() ? in_force - rows.size() : 0);
     return absl::OkStatus();
   });
 }
@@ -285,6 +288,7 @@ void OperatorService::Stop() {
     reply->set_revision(applied.revision);
     for (const std::string& change : applied.changes) reply->add_changes(change);
     Fill(applied.cut, *reply->mutable_streams());
+    reply->set_unchanged(applied.unchanged);
     return absl::OkStatus();
   });
 }
@@ -342,6 +346,7 @@ void OperatorService::Stop() {
     reply->set_transparent_address(edge.transparent_address);
     reply->set_envoy_version(edge.envoy_version);
     reply->set_confinement(edge.confinement);
+    reply->set_stream_cutting(edge.stream_cutting);
     reply->set_nacks(edge.nacks);
     reply->set_last_nack(edge.last_nack);
     reply->set_leaves(edge.leaves);

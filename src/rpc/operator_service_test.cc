@@ -159,12 +159,38 @@ TEST_F(Service, OpensShowsAndRevokesASession) {
   EXPECT_EQ(listed.revocations(0).what().kind(), ops::v1::REVOKED_KIND_SESSION);
   EXPECT_EQ(listed.revocations(0).what().id(), minted.session().sid());
   EXPECT_EQ(listed.revocations(0).reason(), "leaked");
+  EXPECT_EQ(listed.not_stored(), 0U);
 
   ops::v1::GetSessionRequest get;
   get.set_sid(minted.session().sid());
   ops::v1::Session session;
   ASSERT_THAT(FromGrpc(Call(&Operator::Stub::GetSession, get, &session)), base::IsOk());
   EXPECT_TRUE(session.revoked());
+}
+
+TEST_F(Service, ListsHowManyRevocationsARestartWouldForget) {
+  store_.FailWith(base::MakeStatus(base::StatusCode::kUnavailable, "locked"));
+  ops::v1::RevokeRequest request;
+  for (const char* id : {"a", "b"}) {
+    request.add_what()->set_kind(ops::v1::REVOKED_KIND_SESSION);
+    request.mutable_what()->rbegin()->set_id(id);
+  }
+  request.add_what()->set_kind(ops::v1::REVOKED_KIND_ALL);
+  const Answers revoked = Revoke(request);
+  ASSERT_THAT(FromGrpc(revoked.status), base::IsOk());
+  EXPECT_FALSE(revoked.events[0].acknowledged().durable());
+  store_.FailWith(absl::OkStatus());
+  ops::v1::ListRevocationsReply listed;
+  ASSERT_THAT(FromGrpc(Call(&Operator::Stub::ListRevocations, {}, &listed)), base::IsOk());
+  EXPECT_EQ(listed.revocations_size(), 0);
+  EXPECT_EQ(listed.not_stored(), 3U);
+}
+
+TEST_F(Service, SaysHowStreamsCanBeCut) {
+  edge_.SetStatus({.stream_cutting = "pidfd_getfd"});
+  ops::v1::EdgeStatus status;
+  ASSERT_THAT(FromGrpc(Call(&Operator::Stub::GetStatus, {}, &status)), base::IsOk());
+  EXPECT_EQ(status.stream_cutting(), "pidfd_getfd");
 }
 
 TEST_F(Service, RefusesARevocationOfNoKind) {

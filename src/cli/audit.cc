@@ -1,7 +1,9 @@
 // exeat audit tail | verify | export.
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <ostream>
+#include <system_error>
 
 #include "audit/log.h"
 #include "cli/commands.h"
@@ -23,8 +25,22 @@ struct Options {
   bool follow = false;
 };
 
+// A chain that ends before its first record and a directory that was mistyped are not the same.
+base::Status CheckNamed(const std::string& directory) {
+  std::error_code error;
+  if (directory.empty() || std::filesystem::is_directory(directory, error)) return absl::OkStatus();
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return base::ErrnoStatus(error.value(), directory);
+  }
+  return base::MakeStatus(
+      base::StatusCode::kNotFound,
+      fmt::format("{}: there is no such directory; name the one that holds audit.jsonl",
+                  directory));
+}
+
 // --dir; else where the running edge says; else the usual place under the state.
 base::StatusOr<std::string> Directory(const Context& context, const Options& options) {
+  RETURN_IF_ERROR(CheckNamed(options.directory));
   if (!options.directory.empty()) return options.directory;
   ASSIGN_OR_RETURN(const std::string state, FindState(context.state, {}));
   base::StatusOr<EdgeClient> edge = EdgeClient::ConnectState(state);
@@ -49,6 +65,7 @@ base::StatusOr<Claim> FindClaim(const Context& context, const Options& options) 
   Claim claim;
   if (options.head_seq == 0) claim.head = options.head;
   if (options.head_seq != 0) claim.written.push_back({options.head_seq, options.head});
+  RETURN_IF_ERROR(CheckNamed(options.directory));
   claim.directory = options.directory;
   if (!claim.directory.empty()) return claim;
   ASSIGN_OR_RETURN(const std::string state, FindState(context.state, {}));

@@ -109,6 +109,13 @@ void CheckEdge(const ops::v1::EdgeStatus& edge, std::vector<Finding>& findings) 
   findings.push_back(
       {"confinement", confined, confined ? edge.confinement() : "none",
        confined ? "" : "run as root with --envoy-uid, or on a kernel with Landlock"});
+  const bool cuts = !edge.stream_cutting().empty() && !edge.stream_cutting().starts_with("none");
+  findings.push_back(
+      {"streams", cuts,
+       edge.stream_cutting().empty() ? "not known: Envoy has not started" : edge.stream_cutting(),
+       cuts ? ""
+            : "a revoke cannot end what is already open: run the edge as root, or "
+              "as one user with Envoy where that user may look at its processes"});
   findings.push_back({"restrictions", edge.restrictions_in_force(),
                       edge.restrictions_in_force() ? "in force" : "not acknowledged: all is denied",
                       edge.restrictions_in_force() ? "" : "see the edge's log and its audit disk"});

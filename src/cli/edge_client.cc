@@ -2,6 +2,7 @@
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -77,8 +78,11 @@ base::StatusOr<EdgeClient> EdgeClient::ConnectState(const std::string& state) {
                       base::Message(access.status()) + "; restart the edge, which makes it");
   }
   ASSIGN_OR_RETURN(client.access_, std::move(access));
-  client.stub_ = ops::v1::Operator::NewStub(
-      ::grpc::CreateChannel("unix:" + *socket_path, ::grpc::InsecureChannelCredentials()));
+  // The edge is trusted with the length of its lists.
+  ::grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  client.stub_ = ops::v1::Operator::NewStub(::grpc::CreateCustomChannel(
+      "unix:" + *socket_path, ::grpc::InsecureChannelCredentials(), arguments));
   return client;
 }
 

@@ -8,6 +8,7 @@
 #include "cli/edge_client.h"
 #include "cli/find_edge.h"
 #include "cli/render.h"
+#include "cli/streams.h"
 #include "nlohmann/json.hpp"
 #include "policy/load.h"
 
@@ -60,6 +61,7 @@ nlohmann::json AsJson(const std::vector<policy::Mistake>& mistakes) {
 int ReportMistakes(Context& context, const std::vector<policy::Mistake>& mistakes) {
   if (context.json) {
     context.out << JsonLine({{"ok", false}, {"mistakes", AsJson(mistakes)}});
+    return CodeOf(mistakes);
   }
   for (const policy::Mistake& mistake : mistakes) context.err << mistake.ToString() << "\n";
   return CodeOf(mistakes);
@@ -123,13 +125,19 @@ int Apply(Context& context, const Options& options) {
   const base::Status applied = edge->Call(&Stub::ApplyPolicy, checked->text, &reply);
   if (!applied.ok()) return Fail(context, applied);
   if (context.json) {
-    context.out << JsonLine(
-        {{"revision", reply.revision()}, {"changes", Strings(reply.changes())}});
-    return kDone;
+    context.out << JsonLine({{"revision", reply.revision()},
+                             {"unchanged", reply.unchanged()},
+                             {"changes", Strings(reply.changes())},
+                             {"streams", StreamsJson(reply.streams())}});
+    return JudgeStreams(context, reply.streams());
   }
   for (const std::string& change : reply.changes()) context.out << change << "\n";
-  context.out << "revision " << reply.revision() << " is in force and stored\n";
-  return kDone;
+  context.out << (reply.unchanged() ? "nothing changed: revision " : "revision ")
+              << reply.revision() << " is in force and stored\n";
+  if (!reply.unchanged() || reply.streams().cut() + reply.streams().uncut() > 0) {
+    PrintStreams(context, reply.streams());
+  }
+  return JudgeStreams(context, reply.streams());
 }
 
 void AddFileCommand(CLI::App& group, Context& context, const CommandText& text,

@@ -1,5 +1,6 @@
 #include "cli/render.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include "nlohmann/json.hpp"
@@ -14,6 +15,11 @@ std::string TimeText(base::UnixSeconds time) {
   if (gmtime_r(&seconds, &parts) == nullptr) return "-";
   const std::size_t length = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
   return std::string(text, length);
+}
+
+std::string Printable(std::string text) {
+  std::replace_if(text.begin(), text.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+  return text;
 }
 
 std::string JsonLine(const nlohmann::json& json) {

@@ -19,6 +19,7 @@ struct Options {
   std::string sub = "local";
   std::vector<std::string> grants;
   std::string ttl = "15m";
+  bool revoked = false;
 };
 
 void PrintMinted(Context& context, ops::v1::MintedSession& minted) {
@@ -91,7 +92,67 @@ std::string Grants(const ops::v1::Session& session) {
   return text.empty() ? "-" : text;
 }
 
-int List(Context& context) {
+// As --from-file of revoke and restore has it.
+const char* KindWord(ops::v1::RevokedKind kind) {
+  switch (kind) {
+    case ops::v1::REVOKED_KIND_SESSION:
+      return "session";
+    case ops::v1::REVOKED_KIND_TOKEN_ID:
+      return "jti";
+    case ops::v1::REVOKED_KIND_SUBJECT:
+      return "sub";
+    case ops::v1::REVOKED_KIND_ALL:
+      return "all";
+    default:
+      return "unknown";
+  }
+}
+
+void PrintJson(Context& context, const ops::v1::ListRevocationsReply& reply) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const ops::v1::Revocation& revocation : reply.revocations()) {
+    nlohmann::json row = {{"kind", KindWord(revocation.what().kind())},
+                          {"id", revocation.what().id()},
+                          {"reason", revocation.reason()},
+                          {"since", revocation.revoked_at()},
+                          {"until", nullptr}};
+    if (revocation.expires_at() != 0) row["until"] = revocation.expires_at();
+    rows.push_back(std::move(row));
+  }
+  context.out << JsonLine({{"revocations", rows}, {"not_stored", reply.not_stored()}});
+}
+
+int ListRevoked(Context& context) {
+  base::StatusOr<EdgeClient> edge = EdgeClient::Connect(context);
+  if (!edge.ok()) return Fail(context, edge.status());
+  ops::v1::ListRevocationsReply reply;
+  const base::Status listed = edge->Call(&Stub::ListRevocations, {}, &reply);
+  if (!listed.ok()) return Fail(context, listed);
+  if (context.json) {
+    PrintJson(context, reply);
+    return kDone;
+  }
+  context.out << fmt::format("{:<9}{:<28}{:<22}{:<22}{}\n", "KIND", "ID", "SINCE", "UNTIL",
+                             "REASON");
+  for (const ops::v1::Revocation& revocation : reply.revocations()) {
+    const std::string& id = revocation.what().id();
+    const auto ends = revocation.expires_at();
+    context.out << fmt::format("{:<9}{:<28}{:<22}{:<22}{}\n", KindWord(revocation.what().kind()),
+                               id.empty() ? "-" : id, TimeText(revocation.revoked_at()),
+                               ends == 0 ? "restored" : TimeText(ends),
+                               Printable(revocation.reason()));
+  }
+  if (reply.not_stored() > 0) {
+    context.err << fmt::format(
+        "exeat: {} more in force, but not stored and lost when the edge restarts: repair the store "
+        "and revoke again\n",
+        reply.not_stored());
+  }
+  return kDone;
+}
+
+int List(Context& context, const Options& options) {
+  if (options.revoked) return ListRevoked(context);
   base::StatusOr<EdgeClient> edge = EdgeClient::Connect(context);
   if (!edge.ok()) return Fail(context, edge.status());
   ops::v1::ListSessionsReply reply;
@@ -169,9 +230,14 @@ void AddSession(CLI::App& root, Context& context) {
   CLI::App& group = AddGroup(root, {"session", "Open, look at and end sessions",
                                     "exeat session create --grant anthropic\nexeat session list"});
   AddCreate(group, context);
-  AddCommand(group, context,
-             {"list", "List the sessions that have not ended", "exeat session list --json"},
-             [&context] { return List(context); });
+  const auto listed = std::make_shared<Options>();
+  CLI::App& list =
+      AddCommand(group, context,
+                 {"list", "List the sessions that have not ended, revoked ones among them",
+                  "exeat session list --json\nexeat session list --revoked"},
+                 [&context, listed] { return List(context, *listed); });
+  list.add_flag("--revoked", listed->revoked,
+                "Every revocation in force instead: of sessions, tokens, subjects and all");
   const auto options = std::make_shared<Options>();
   CLI::App& show =
       AddCommand(group, context,

@@ -14,6 +14,8 @@ using base::MakeStatus;
 using base::StatusCode;
 
 constexpr std::size_t kMaxReasonBytes = 1024;
+constexpr std::size_t kFramingBytes = 16;  // of one entry, and more than it takes
+static_assert(kMaxAtOnce * (kMaxIdBytes + kFramingBytes) + kMaxReasonBytes <= kMaxRequestBytes);
 
 const char* KindName(store::RevokedKind kind) {
   switch (kind) {

@@ -78,7 +78,7 @@ MISTAKES = {
     "later key": ("tripwire", {"action": "revoke"}, "tripwire", ["not supported yet"], 2),
     "later key inside": ("destinations.0.broker", True, "broker", ["not supported yet"], 2),
     "later posture": ("posture", "passthrough", "posture", ["not supported yet"], 2),
-    "unknown posture": ("posture", "open", "posture", ["bump"], 1),
+    "unknown posture": ("posture", "open", "posture", ["bump", '"open"'], 1),
     "wrong version": ("version", 7, "version", ["1"], 1),
     "bad CIDR": ("resolver.allow_private", ["127.10.0.0/33"], "127.10.0.0/33", ["127.10.0.0/33"],
                  1),
@@ -137,6 +137,7 @@ def test_mistake_names_file_line_and_remedy(place, authority, name):
     as_json = exeat("policy", "check", path, "--json")
     mistakes = json.loads(as_json.stdout)["mistakes"]
     assert mistakes and mistakes[0]["key"] and mistakes[0]["message"]
+    assert as_json.stderr == "", "said twice"
 
 
 def test_every_mistake_is_told_at_once(place, authority):
@@ -287,7 +288,11 @@ def test_first_start_makes_a_private_state(place, authority):
 
 def test_apply_is_all_or_nothing(place, authority):
     edge = Edge(place, good(place, authority))
-    before = edge.cli("policy", "apply", edge.policy_file)["revision"]
+    same = edge.cli("policy", "apply", edge.policy_file)
+    assert same["unchanged"] is True and same["changes"] == []
+    assert same["streams"]["uncut"] == 0
+    before = same["revision"]
+    assert edge.cli("policy", "apply", edge.policy_file)["revision"] == before
     bad = edit(good(place, authority), "destinations.0.ports", [0])
     done = edge.run("policy", "apply", write(place, bad))
     assert done.returncode == 1 and "ports" in done.stderr

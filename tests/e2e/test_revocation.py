@@ -113,7 +113,8 @@ def test_by_subject_old_and_new_sessions_are_dead(edge, origin):
 
 def test_all_means_all_until_restored(edge, origin):
     mine, other = edge.session(), edge.session()
-    edge.revoke("--all")
+    assert edge.run("session", "revoke", "--all").returncode == 2
+    edge.revoke("--all", "--yes")
     for session in (mine, other):
         assert guest.get(edge, url(origin), session["token"]).reason == "session_revoked"
     assert edge.run("session", "create").returncode == 1

@@ -38,6 +38,7 @@ class FakeOperator final : public ops::v1::Operator::Service {
     if (server_ == nullptr) abort();
     chmod(path.c_str(), 0600);
     status.set_ready(true);
+    status.set_stream_cutting("SOCK_DESTROY and pidfd_getfd");
     status.set_proxy_address("127.0.0.1:3128");
     status.set_ca_pem("-----BEGIN CERTIFICATE-----\nours\n-----END CERTIFICATE-----\n");
   }
@@ -57,6 +58,9 @@ class FakeOperator final : public ops::v1::Operator::Service {
   ops::v1::EdgeStatus status;
   ops::v1::RevokeAcknowledged acknowledged = Durable();
   ops::v1::StreamsCut streams;
+  ops::v1::ListRevocationsReply revocations;
+  bool session_revoked = false;
+  bool unchanged = false;
   std::vector<std::string> audit_lines;  // whatever record is asked for
   ::grpc::Status failure;
 
@@ -81,6 +85,7 @@ class FakeOperator final : public ops::v1::Operator::Service {
   ::grpc::Status ListSessions(::grpc::ServerContext* context, const ops::v1::ListSessionsRequest*,
                               ops::v1::ListSessionsReply* reply) override {
     reply->add_sessions()->set_sid("sid1");
+    reply->mutable_sessions(0)->set_revoked(session_revoked);
     return Answer(context);
   }
   // It knows one session.
@@ -117,10 +122,18 @@ class FakeOperator final : public ops::v1::Operator::Service {
     restored.push_back(*request);
     return Answer(context);
   }
+  ::grpc::Status ListRevocations(::grpc::ServerContext* context,
+                                 const ops::v1::ListRevocationsRequest*,
+                                 ops::v1::ListRevocationsReply* reply) override {
+    *reply = revocations;
+    return Answer(context);
+  }
   ::grpc::Status ApplyPolicy(::grpc::ServerContext* context, const ops::v1::PolicyText* request,
                              ops::v1::ApplyPolicyReply* reply) override {
     applied.push_back(*request);
     reply->set_revision(7);
+    reply->set_unchanged(unchanged);
+    *reply->mutable_streams() = streams;
     return Answer(context);
   }
   ::grpc::Status Why(::grpc::ServerContext* context, const ops::v1::WhyRequest* request,

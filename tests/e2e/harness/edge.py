@@ -189,9 +189,9 @@ class Edge:
     def token(self, *grants, **options):
         return self.session(*grants, **options)["token"]
 
-    def revoke(self, *selector, reason="test"):
+    def revoke(self, *selector, reason="test", **options):
         """Revokes and returns the acknowledgement."""
-        answer = self.cli("session", "revoke", *selector, "--reason", reason)
+        answer = self.cli("session", "revoke", *selector, "--reason", reason, **options)
         answer = answer if isinstance(answer, list) else [answer]
         assert answer[0]["acknowledged"] is True
         return answer

@@ -69,8 +69,13 @@ def main(arguments):
         expected_head, arguments = arguments[1], arguments[2:]
     broken = not arguments
     for path in arguments:
-        with open(path, "rb") as log:
-            records, bad, what = verify(log, expected_head, expected_seq)
+        try:
+            with open(path, "rb") as log:
+                records, bad, what = verify(log, expected_head, expected_seq)
+        except OSError as error:
+            print(f"{path}: {error.strerror}; expected a log, as STATE/audit/audit.jsonl", file=sys.stderr)
+            broken = True
+            continue
         broken = broken or bad != 0
         print(f"{path}: records={records} " + (f"BROKEN line={bad}: {what}" if bad else f"INTACT {what}"))
     return 1 if broken else 0

@@ -174,6 +174,14 @@ TEST(Load, TellsEveryMistakeInOneGoInLineOrder) {
                   HasSubstr("exeat.yaml:7: limits.requests_per_minute: expected a whole number")));
 }
 
+TEST(Load, APostureThatIsNoneIsShown) {
+  const std::string before = "version: 1\ndeployment: d\nlisteners: {proxy: 127.0.0.1:0}\n";
+  EXPECT_EQ(Only(LoadText(before + "posture: dump\n")),
+            "exeat.yaml:4: posture: expected bump | deny-all, found \"dump\"");
+  EXPECT_THAT(Only(LoadText(before + "posture: true\n")), HasSubstr("found \"true\""));
+  EXPECT_THAT(Only(LoadText(before + "posture: [bump]\n")), HasSubstr("expected text"));
+}
+
 TEST(Load, SuggestsTheNearestKey) {
   EXPECT_THAT(OnlyOf("destinatons: []\n"),
               HasSubstr("exeat.yaml:6: destinatons: unknown key; did you mean \"destinations\"?"));

@@ -287,8 +287,8 @@ rpc::AuthzServer::Hooks Rig::CheckHooks() {
               },
           .connected = [](const rpc::Connection&, std::string_view) {},
           .begin =
-              [this](std::string_view, limits::OpenStream stream) {
-                streams_.BeginUnreachable(std::move(stream));
+              [this](std::string_view, std::string_view id, limits::OpenStream stream) {
+                streams_.BeginUnreachable(id, std::move(stream));
                 return true;
               },
           .end = [this](std::string_view id) { streams_.End(id); }};

@@ -257,8 +257,8 @@ base::Status Control::OpenServices() {
                                    limits::OpenStreams::Leg::kExplicit);
               },
           .begin =
-              [this](std::string_view peer, limits::OpenStream stream) {
-                return cutter_->Register(peer, std::move(stream));
+              [this](std::string_view peer, std::string_view id, limits::OpenStream stream) {
+                return cutter_->Register(peer, id, std::move(stream));
               },
           .end = [this](std::string_view id) { cutter_->streams().End(id); }},
       clock_);

@@ -72,8 +72,8 @@ void StreamCutter::Connected(const base::SocketEnd& local, const base::SocketEnd
   }
 }
 
-bool StreamCutter::Register(std::string_view peer, limits::OpenStream stream) {
-  if (!streams_.Begin(peer, stream)) streams_.BeginUnreachable(std::move(stream));
+bool StreamCutter::Register(std::string_view peer, std::string_view id, limits::OpenStream stream) {
+  if (!streams_.Begin(peer, id, stream)) streams_.BeginUnreachable(id, std::move(stream));
   return true;
 }
 

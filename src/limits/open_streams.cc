@@ -1,9 +1,47 @@
 #include "limits/open_streams.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <iterator>
 #include <utility>
 
+#include "crypto/digest.h"
+
 namespace exeat::limits {
+namespace {
+
+// The 32 digits of 8-4-4-4-12, or nothing.
+bool UuidDigits(std::string_view text, std::array<char, 32>& digits) {
+  if (text.size() != 36) return false;
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const bool is_dash = at == 8 || at == 13 || at == 18 || at == 23;
+    if (is_dash != (text[at] == '-')) return false;
+    if (!is_dash) digits[count++] = text[at];
+  }
+  return true;
+}
+
+bool ReadHex(const char* digits, std::uint64_t& number) {
+  return std::from_chars(digits, digits + 16, number, 16).ptr == digits + 16;
+}
+
+}  // namespace
+
+OpenStreams::StreamId OpenStreams::StreamId::Of(std::string_view text) {
+  StreamId id;
+  std::array<char, 32> digits;
+  if (UuidDigits(text, digits) && ReadHex(digits.data(), id.high) &&
+      ReadHex(digits.data() + 16, id.low)) {
+    return id;
+  }
+  const crypto::Sha256Digest digest = crypto::Sha256(text);
+  std::memcpy(&id.high, digest.data(), sizeof(id.high));
+  std::memcpy(&id.low, digest.data() + sizeof(id.high), sizeof(id.low));
+  return id;
+}
 
 void OpenStreams::Connected(std::string_view peer, const base::SocketId& socket, Leg leg) {
   base::MutexLock lock(mutex_);
@@ -12,7 +50,10 @@ void OpenStreams::Connected(std::string_view peer, const base::SocketId& socket,
     if (found->second.socket.cookie == socket.cookie) return;
     DropLocked(found);  // the kernel gave the guest's port to another connection
   }
-  connections_[std::string(peer)] = {socket, leg, {}, {}};
+  Connection& connection = connections_[std::string(peer)];
+  connection.socket = socket;
+  connection.leg = leg;
+  connection.peer = peer;
 }
 
 void OpenStreams::Forget(std::string_view peer) {
@@ -21,62 +62,82 @@ void OpenStreams::Forget(std::string_view peer) {
   if (found != connections_.end()) DropLocked(found);
 }
 
-bool OpenStreams::Begin(std::string_view peer, OpenStream stream) {
+bool OpenStreams::Begin(std::string_view peer, std::string_view id, OpenStream stream) {
   base::MutexLock lock(mutex_);
-  EndLocked(stream.id);
-  const auto connection = connections_.find(peer);
-  if (connection == connections_.end()) return false;
-  connection->second.streams.insert(stream.id);
-  std::string id = stream.id;
-  streams_.insert_or_assign(std::move(id), Entry{std::move(stream), std::string(peer)});
+  const auto found = connections_.find(peer);
+  if (found == connections_.end()) return false;
+  Connection& connection = found->second;
+  Entry& entry = AddLocked(id, std::move(stream));
+  entry.connection = &connection;
+  entry.next = connection.first;
+  if (entry.next != nullptr) entry.next->previous = &entry;
+  connection.first = &entry;
   return true;
 }
 
-void OpenStreams::BeginUnreachable(OpenStream stream) {
+void OpenStreams::BeginUnreachable(std::string_view id, OpenStream stream) {
   base::MutexLock lock(mutex_);
-  EndLocked(stream.id);
-  std::string id = stream.id;
-  streams_.insert_or_assign(std::move(id), Entry{std::move(stream), {}});
+  AddLocked(id, std::move(stream));
+}
+
+OpenStreams::Entry& OpenStreams::AddLocked(std::string_view text, OpenStream stream) {
+  const StreamId id = StreamId::Of(text);
+  const auto [at, is_new] = streams_.try_emplace(id);
+  Entry& entry = at->second;
+  if (!is_new) Unchain(entry);
+  entry.stream = std::move(stream);
+  entry.id = id;
+  return entry;
+}
+
+void OpenStreams::Unchain(Entry& entry) {
+  if (entry.previous != nullptr) entry.previous->next = entry.next;
+  if (entry.next != nullptr) entry.next->previous = entry.previous;
+  if (entry.connection != nullptr && entry.connection->first == &entry) {
+    entry.connection->first = entry.next;
+  }
+  entry.connection = nullptr;
+  entry.previous = entry.next = nullptr;
 }
 
 void OpenStreams::End(std::string_view id) {
   base::MutexLock lock(mutex_);
-  EndLocked(id);
+  const auto found = streams_.find(StreamId::Of(id));
+  if (found != streams_.end()) EndLocked(found);
 }
 
-void OpenStreams::EndLocked(std::string_view id) {
-  const auto found = streams_.find(id);
-  if (found == streams_.end()) return;
-  const auto connection = connections_.find(found->second.peer);
-  if (connection != connections_.end()) {
-    connection->second.streams.erase(found->first);
-    if (connection->second.streams.empty() && connection->second.leg == Leg::kExplicit) {
-      connections_.erase(connection);
-    }
+void OpenStreams::EndLocked(Streams::iterator stream) {
+  Connection* connection = stream->second.connection;
+  Unchain(stream->second);
+  streams_.erase(stream);
+  const bool is_over =
+      connection != nullptr && connection->first == nullptr && connection->leg == Leg::kExplicit;
+  if (is_over) connections_.erase(connections_.find(connection->peer));
+  if (waiting_ > 0) ended_.NotifyAll();
+}
+
+void OpenStreams::DropLocked(Connections::iterator connection) {
+  for (Entry* entry = connection->second.first; entry != nullptr;) {
+    const StreamId id = entry->id;
+    entry = entry->next;
+    streams_.erase(id);
   }
-  streams_.erase(found);
-  ended_.NotifyAll();
-}
-
-void OpenStreams::DropLocked(Map<Connection>::iterator connection) {
-  for (const std::string& id : connection->second.streams) streams_.erase(id);
   connections_.erase(connection);
-  ended_.NotifyAll();
+  if (waiting_ > 0) ended_.NotifyAll();
 }
 
 OpenStreams::Found OpenStreams::Find(const Whose& whose) const {
   Found found;
   base::MutexLock lock(mutex_);
-  std::unordered_set<std::string_view> peers;
+  std::unordered_set<const Connection*> seen;
   for (const auto& [id, entry] : streams_) {
     if (!whose(entry.stream)) continue;
-    const auto connection = connections_.find(entry.peer);
-    if (connection == connections_.end()) {
+    if (entry.connection == nullptr) {
       ++found.unreachable;
       continue;
     }
     ++found.streams;
-    if (peers.insert(connection->first).second) found.sockets.push_back(connection->second.socket);
+    if (seen.insert(entry.connection).second) found.sockets.push_back(entry.connection->socket);
   }
   return found;
 }
@@ -118,12 +179,14 @@ std::size_t OpenStreams::AwaitNone(const Whose& whose, std::chrono::milliseconds
                                    const base::Clock& clock) {
   const base::BootTime deadline = clock.BootNow() + timeout;
   base::MutexLock lock(mutex_);
-  while (true) {
-    const std::size_t open = CountLocked(whose);
-    const base::BootTime now = clock.BootNow();
-    if (open == 0 || now >= deadline) return open;
+  ++waiting_;
+  std::size_t open = CountLocked(whose);
+  for (base::BootTime now; open > 0 && (now = clock.BootNow()) < deadline;) {
     ended_.WaitFor(mutex_, deadline - now);
+    open = CountLocked(whose);
   }
+  --waiting_;
+  return open;
 }
 
 std::size_t OpenStreams::CountLocked(const Whose& whose) const {

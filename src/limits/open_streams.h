@@ -26,14 +26,14 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/socket_id.h"
+#include "policy/policy.h"
 #include "session/verified_claims.h"
 
 namespace exeat::limits {
 
 struct OpenStream {
-  std::string id;
   std::shared_ptr<const session::VerifiedClaims> claims;
-  std::string host;  // where it goes
+  std::shared_ptr<const policy::Destination> destination;  // of the policy that allowed it
   std::uint16_t port = 0;
   bool is_tunnel = false;  // a CONNECT, not a request
 };
@@ -54,9 +54,9 @@ class OpenStreams {
 
   // False, and nothing is registered, when no connection of `peer` is known: it could not be cut.
   // An id that is open already is replaced.
-  bool Begin(std::string_view peer, OpenStream stream);
+  bool Begin(std::string_view peer, std::string_view id, OpenStream stream);
   // Registers what cannot be cut.
-  void BeginUnreachable(OpenStream stream);
+  void BeginUnreachable(std::string_view id, OpenStream stream);
   void End(std::string_view id);
 
   struct Found {
@@ -84,33 +84,51 @@ class OpenStreams {
   static constexpr std::chrono::seconds kLostAfter{10};
 
  private:
+  // Envoy's ids are UUIDs, so 128 bits name one; another text is hashed.
+  struct StreamId {
+    std::uint64_t high = 0, low = 0;
+    static StreamId Of(std::string_view text);
+    bool operator==(const StreamId&) const = default;
+  };
+  struct IdHash {
+    std::size_t operator()(const StreamId& id) const { return id.high ^ id.low; }
+  };
+  struct PeerHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view peer) const {
+      return std::hash<std::string_view>()(peer);
+    }
+  };
+  struct Connection;
+  // Those of one connection are chained through themselves: a map's elements do not move.
+  struct Entry {
+    OpenStream stream;
+    Connection* connection = nullptr;  // null: unreachable
+    Entry* previous = nullptr;
+    Entry* next = nullptr;
+    StreamId id;
+  };
   struct Connection {
     base::SocketId socket;
     Leg leg = Leg::kExplicit;
-    std::unordered_set<std::string> streams;  // ids
-    base::BootTime missing_since{};           // zero: was there at the last look
+    Entry* first = nullptr;
+    base::BootTime missing_since{};  // zero: was there at the last look
+    std::string peer;
   };
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>()(text);
-    }
-  };
-  struct Entry {
-    OpenStream stream;
-    std::string peer;  // empty: unreachable
-  };
-  template <class T>
-  using Map = std::unordered_map<std::string, T, Hash, std::equal_to<>>;
+  using Streams = std::unordered_map<StreamId, Entry, IdHash>;
+  using Connections = std::unordered_map<std::string, Connection, PeerHash, std::equal_to<>>;
 
-  void EndLocked(std::string_view id) REQUIRES(mutex_);
-  void DropLocked(Map<Connection>::iterator connection) REQUIRES(mutex_);
+  Entry& AddLocked(std::string_view id, OpenStream stream) REQUIRES(mutex_);
+  static void Unchain(Entry& entry);
+  void EndLocked(Streams::iterator stream) REQUIRES(mutex_);
+  void DropLocked(Connections::iterator connection) REQUIRES(mutex_);
   std::size_t CountLocked(const Whose& whose) const REQUIRES(mutex_);
 
   mutable base::Mutex mutex_;
   base::CondVar ended_;
-  Map<Entry> streams_ GUARDED_BY(mutex_);
-  Map<Connection> connections_ GUARDED_BY(mutex_);
+  Streams streams_ GUARDED_BY(mutex_);
+  Connections connections_ GUARDED_BY(mutex_);
+  std::size_t waiting_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace exeat::limits

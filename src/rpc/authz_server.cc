@@ -141,12 +141,11 @@ authz::Verdict AuthzServer::Judge(const CheckRequest& request, const CheckFacts&
 void AuthzServer::Register(const CheckFacts& check, SnapshotPtr& snapshot,
                            authz::Verdict& verdict) const {
   limits::OpenStream stream;
-  stream.id = check.request_id;
   stream.claims = verdict.claims;
-  stream.host = verdict.destination->host;
+  stream.destination = {snapshot->policy, verdict.destination};
   stream.port = PortOf(check.facts.authority, *verdict.destination);
   stream.is_tunnel = check.facts.leg == authz::Leg::kConnect;
-  if (!hooks_.begin(check.source, std::move(stream))) {
+  if (!hooks_.begin(check.source, check.request_id, std::move(stream))) {
     Deny(authz::Reason::kStreamUncuttable, verdict);
     return;
   }

@@ -35,7 +35,8 @@ class AuthzServer final {
     // The connection of an allowed CONNECT; `peer` names it in every request on it.
     std::function<void(const Connection&, std::string_view peer)> connected;
     // Registers an allowed stream; false, it could not be cut, is a denial (stream_uncuttable).
-    std::function<bool(std::string_view peer, limits::OpenStream stream)> begin;
+    std::function<bool(std::string_view peer, std::string_view id, limits::OpenStream stream)>
+        begin;
     // Takes back what `begin` registered.
     std::function<void(std::string_view id)> end;
   };

@@ -39,8 +39,10 @@ class CutterByEachMeans : public ::testing::TestWithParam<std::uint32_t> {
     thread_ = *CutterThread::Start();
     Serve(first_);
   }
-  // What the cutter works on from now on.
-  void Serve(const TcpServer& server, const CutterOptions& options = {}) {
+  // What the cutter works on from now on; it waits longer for evidence than Envoy is given, since a
+  // server on a busy machine may not run for a second.
+  void Serve(const TcpServer& server,
+             const CutterOptions& options = {.evidence_within = milliseconds(kPatienceMs / 2)}) {
     thread_->Attach(std::make_unique<Cutter>(*DescriptorTable::Open(server.pid()),
                                              *SocketTable::Open(), GetParam(), options));
     port_ = server.v4_port();

@@ -149,7 +149,10 @@ class Server {
     }
     Say(fmt::format("full {}\n", one.sent));
   }
+  // As Envoy's libevent: whoever duplicated the descriptor may keep the file behind it alive for a
+  // moment, and its events would come under a number that is another connection's by then.
   void Close(int fd) {
+    Watch(fd, 0, EPOLL_CTL_DEL);
     connections_.erase(fd);
     close(fd);
   }

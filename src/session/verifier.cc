@@ -57,7 +57,8 @@ class CachingVerifier final : public Verifier {
     return {Rejection::kNone, std::make_shared<const VerifiedClaims>(std::move(parsed->claims))};
   }
 
-  Verification CheckTime(std::shared_ptr<const VerifiedClaims> claims, base::UnixSeconds now) const {
+  Verification CheckTime(std::shared_ptr<const VerifiedClaims> claims,
+                         base::UnixSeconds now) const {
     const base::UnixSeconds skew = options_.skew.count();
     if (now < claims->nbf - skew) return Rejected(Rejection::kNotYetValid);
     if (now >= claims->exp + skew) return Rejected(Rejection::kExpired);

@@ -62,7 +62,7 @@ base::Status CheckEach(const std::vector<RevocationRequest>& requests) {
                                   requests.size(), kMaxAtOnce));
   }
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    const base::Status status = CheckOne(requests[i]);
+    base::Status status = CheckOne(requests[i]);
     if (status.ok()) continue;
     if (requests.size() == 1) return status;
     return base::Annotate(status, fmt::format("entry {}", i + 1));
@@ -250,6 +250,7 @@ base::Status RevocationDesk::Unstore(const std::vector<RevocationRequest>& reque
   }
   RETURN_IF_ERROR(Record("session_restored", requests));
   std::vector<store::RevocationKey> keys;
+  keys.reserve(requests.size());
   for (const RevocationRequest& request : requests) keys.push_back({request.kind, request.id});
   base::Status deleted = parts_.store.DeleteRevocations(keys).status();
   if (deleted.code() == StatusCode::kNotFound) deleted = DeleteWhatIsStored(keys, parts_.store);

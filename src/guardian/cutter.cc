@@ -35,7 +35,10 @@ std::int64_t Microseconds(std::chrono::nanoseconds time) {
 
 Cutter::Cutter(std::optional<DescriptorTable> child, SocketTable sockets, std::uint32_t means,
                const CutterOptions& options)
-    : child_(std::move(child)), sockets_(std::move(sockets)), means_(means), options_(options) {}
+    : child_(child ? std::make_unique<const DescriptorTable>(*std::move(child)) : nullptr),
+      sockets_(std::move(sockets)),
+      means_(means),
+      options_(options) {}
 
 void Cutter::Begin(const std::vector<CutRequest>& requests, base::BootTime now) {
   std::vector<Batch> fresh;
@@ -60,7 +63,7 @@ void Cutter::Begin(const std::vector<CutRequest>& requests, base::BootTime now) 
 
 std::vector<SocketsCut> Cutter::Poll(base::BootTime now) {
   std::vector<SocketsCut> answers;
-  const bool ended = child_ && child_->Ended();
+  const bool ended = child_ != nullptr && child_->Ended();
   for (Batch& batch : batches_) {
     const bool late = now - batch.arrived >= options_.evidence_within;
     std::erase_if(batch.waiting, [&](Target& target) {

@@ -18,6 +18,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
@@ -71,7 +72,7 @@ class Cutter {
   };
   enum class Verdict { kClosed, kOpen, kWait };
 
-  bool SeesDescriptors() const { return child_ && (means_ & kCutsByDescriptor) != 0; }
+  bool SeesDescriptors() const { return child_ != nullptr && (means_ & kCutsByDescriptor) != 0; }
   void Destroy(Target& target, base::BootTime now);
   void Locate(std::vector<Batch>& fresh);
   base::Status Scan(std::unordered_set<std::uint64_t> wanted);
@@ -81,7 +82,7 @@ class Cutter {
   Verdict ExamineUnfound(const Target& target);
   void Abort(Target& target, int duplicate, base::BootTime now);
 
-  const std::optional<DescriptorTable> child_;
+  const std::unique_ptr<const DescriptorTable> child_;  // null: not to be seen
   SocketTable sockets_;
   const std::uint32_t means_;
   const CutterOptions options_;

@@ -114,6 +114,7 @@ void CutterThread::Run() {
     }
     if (cutter == nullptr) {
       std::vector<SocketsCut> answers;
+      answers.reserve(requests.size());
       for (const CutRequest& request : requests) answers.push_back(AllOpen(request.sockets));
       Publish(std::move(answers));
       continue;

@@ -240,7 +240,7 @@ StatusOr<bool> SocketTable::IsOrphan(const SocketId& id) {
 StatusOr<std::unordered_set<std::uint64_t>> SocketTable::ListSockets() {
   std::unordered_set<std::uint64_t> cookies;
   RETURN_IF_ERROR(ListFamily(AF_INET, cookies));
-  const Status v6 = ListFamily(AF_INET6, cookies);
+  Status v6 = ListFamily(AF_INET6, cookies);
   // A kernel without IPv6 has no table to list.
   if (!v6.ok() && v6.code() != StatusCode::kNotFound) return v6;
   return cookies;

@@ -133,7 +133,9 @@ Status Runner::SetUp() {
   sigset_t taken;
   sigemptyset(&taken);
   for (const int one : {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGTSTP}) sigaddset(&taken, one);
-  if (sigprocmask(SIG_BLOCK, &taken, nullptr) != 0) return ErrnoStatus(errno, "sigprocmask");
+  if (const int error = pthread_sigmask(SIG_BLOCK, &taken, nullptr); error != 0) {
+    return ErrnoStatus(error, "signal mask");
+  }
   signals_.Reset(signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals_.valid()) return ErrnoStatus(errno, "signalfd");
   timer_.Reset(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));

@@ -170,8 +170,10 @@ base::Status Run(const Arguments& arguments, const std::string& directory) {
              metrics.CheckTook(took);
            },
        .connected = [](const rpc::Connection&, std::string_view) {},
-       .begin = [&](std::string_view peer,
-                    limits::OpenStream stream) { return streams.Begin(peer, std::move(stream)); },
+       .begin =
+           [&](std::string_view peer, std::string_view id, limits::OpenStream stream) {
+             return streams.Begin(peer, id, std::move(stream));
+           },
        .end = [&](std::string_view id) { streams.End(id); }},
       base::SystemClock());
   const rpc::CheckQueue::Answer ours = [&](const CheckRequest& request, CheckResponse& response) {

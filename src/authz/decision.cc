@@ -1,6 +1,8 @@
 #include "authz/decision.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <utility>
 
 #include "authz/ascii.h"
@@ -66,11 +68,21 @@ Reason RefuseAuthority(const Facts& facts) {
   return facts.leg == Leg::kConnect ? Reason::kDestinationNotAllowed : Reason::kAuthorityMismatch;
 }
 
+// HOST:PORT in canonical form, as nearly every client writes it: then it need not be parsed.
+bool IsWrittenAs(std::string_view text, const policy::Authority& authority) {
+  if (!text.starts_with(authority.host)) return false;
+  text.remove_prefix(authority.host.size());
+  std::array<char, 6> port{':'};
+  const auto end = std::to_chars(port.data() + 1, port.data() + port.size(), authority.port).ptr;
+  return text == std::string_view(port.data(), static_cast<std::size_t>(end - port.data()));
+}
+
 // Every name on the way must be the same one; the SNI is in canonical form or it is another name.
 Refusal CheckSameAuthority(const Facts& facts, const policy::Authority& authority) {
   if (facts.leg == Leg::kConnect) return std::nullopt;
   if (facts.sni != authority.host) return Reason::kAuthorityMismatch;
   if (facts.leg == Leg::kTransparent) return std::nullopt;
+  if (IsWrittenAs(facts.tunnel_target, authority)) return std::nullopt;
   if (policy::ParseAuthority(facts.tunnel_target, kHttpsPort) != authority) {
     return Reason::kAuthorityMismatch;
   }

@@ -1,8 +1,6 @@
 #include "limits/open_streams.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cstring>
 #include <iterator>
 #include <utility>
@@ -10,36 +8,16 @@
 #include "crypto/digest.h"
 
 namespace exeat::limits {
-namespace {
-
-// The 32 digits of 8-4-4-4-12, or nothing.
-bool UuidDigits(std::string_view text, std::array<char, 32>& digits) {
-  if (text.size() != 36) return false;
-  std::size_t count = 0;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const bool is_dash = at == 8 || at == 13 || at == 18 || at == 23;
-    if (is_dash != (text[at] == '-')) return false;
-    if (!is_dash) digits[count++] = text[at];
-  }
-  return true;
-}
-
-bool ReadHex(const char* digits, std::uint64_t& number) {
-  return std::from_chars(digits, digits + 16, number, 16).ptr == digits + 16;
-}
-
-}  // namespace
-
 OpenStreams::StreamId OpenStreams::StreamId::Of(std::string_view text) {
   StreamId id;
-  std::array<char, 32> digits;
-  if (UuidDigits(text, digits) && ReadHex(digits.data(), id.high) &&
-      ReadHex(digits.data() + 16, id.low)) {
+  if (text.size() < id.text.size()) {
+    std::copy(text.begin(), text.end(), id.text.begin());
     return id;
   }
   const crypto::Sha256Digest digest = crypto::Sha256(text);
-  std::memcpy(&id.high, digest.data(), sizeof(id.high));
-  std::memcpy(&id.low, digest.data() + sizeof(id.high), sizeof(id.low));
+  static_assert(sizeof(digest) < sizeof(id.text));
+  std::memcpy(id.text.data(), digest.data(), digest.size());
+  id.text.back() = '#';  // no shorter text ends like this
   return id;
 }
 

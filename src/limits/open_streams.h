@@ -13,6 +13,7 @@
 // Source:     docs/adr/0015-open-streams.md
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -84,14 +85,16 @@ class OpenStreams {
   static constexpr std::chrono::seconds kLostAfter{10};
 
  private:
-  // Envoy's ids are UUIDs, so 128 bits name one; another text is hashed.
+  // The text itself, padded: Envoy's are UUIDs of 36 characters. A longer one is hashed.
   struct StreamId {
-    std::uint64_t high = 0, low = 0;
+    std::array<char, 40> text{};
     static StreamId Of(std::string_view text);
     bool operator==(const StreamId&) const = default;
   };
   struct IdHash {
-    std::size_t operator()(const StreamId& id) const { return id.high ^ id.low; }
+    std::size_t operator()(const StreamId& id) const {
+      return std::hash<std::string_view>()({id.text.data(), id.text.size()});
+    }
   };
   struct PeerHash {
     using is_transparent = void;

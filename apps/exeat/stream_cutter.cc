@@ -93,9 +93,16 @@ void StreamCutter::Send(const std::vector<base::SocketId>& sockets) {
 
 void StreamCutter::CutExpired(std::chrono::seconds skew) {
   const base::UnixSeconds now = parts_.clock.UnixNow();
-  const auto found = streams_.Find(
-      [&](const limits::OpenStream& stream) { return stream.claims->exp + skew.count() <= now; });
-  Send(found.sockets);
+  const limits::Whose expired = [&](const limits::OpenStream& stream) {
+    return stream.claims->exp + skew.count() <= now;
+  };
+  const auto found = streams_.Find(expired);
+  if (!found.sockets.empty()) {
+    Send(found.sockets);
+    const std::size_t open = found.streams + found.unreachable;
+    const std::size_t left = streams_.AwaitNone(expired, kLookAgain, parts_.clock);
+    parts_.metrics.StreamsCut(open - std::min(open, left), 0);
+  }
   parts_.metrics.SetOpenStreams(streams_.streams());
 }
 

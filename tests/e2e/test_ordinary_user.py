@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from harness import edge as edge_module
-from harness import guest
+from harness import guest, streams
 from harness.world import SECRETS, assert_denied, settings, url
 
 NOBODY = 65534
@@ -70,12 +70,22 @@ def test_revoke_restart_and_stop_need_no_privilege(edge, origin):
     assert guest.get(edge, url(origin), other["token"]).status == 200
 
 
-def test_open_streams_can_be_cut_without_privilege(edge):
+def test_open_streams_can_be_cut_without_privilege(edge, origin):
     """By Envoy's descriptors: SOCK_DESTROY would need CAP_NET_ADMIN."""
     means = re.findall(r'"means": ?"([^"]*)"', edge.log())
     if means and means[-1].startswith("none"):
         pytest.skip(f"NOT PERMITTED ON THIS MACHINE, cutting is not tested: {means[-1]}")
     assert means and set(means) == {"pidfd_getfd"}
+    mine, other = edge.session(), edge.session()
+    own = [streams.start("websocket-busy", edge, url(origin), leg, mine["token"])
+           for leg in streams.LEGS]
+    bystander = streams.start("websocket-busy", edge, url(origin), "connect", other["token"])
+    _, told = edge.revoke(mine["sid"])
+    assert (told["cut"], told["uncut"]) == (3, 0)
+    assert all(stream.reset and stream.broken() for stream in own)
+    assert bystander.lives()
+    for stream in (*own, bystander):
+        stream.close()
 
 
 def test_doctor_names_how_envoy_is_confined(edge):

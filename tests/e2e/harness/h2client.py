@@ -121,6 +121,10 @@ class H2:
     def received_trailers(self, stream_id):
         return list(self._states[stream_id].trailers)
 
+    def reset_of(self, stream_id):
+        """Why a stream was reset, None while it was not."""
+        return self._states[stream_id].reset
+
     def read(self, stream_id):
         """The next bytes of a stream's body, b"" at its end."""
         state = self._states[stream_id]

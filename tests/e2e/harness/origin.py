@@ -29,6 +29,7 @@ class Origin:
         self.accepts = 0
         self.handshake_failures = 0
         self.open_streams = 0
+        self.broken = []  # paths of requests whose body ended before its end
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(*map(str, certificate))
         self._context.set_alpn_protocols(["h2", "http/1.1"] if h2 else ["http/1.1"])
@@ -115,7 +116,11 @@ class Origin:
                 self.requests.append(request)
                 await origin_websocket.serve(self, request, reader, writer)
                 return
-            request.body = await self._read_body(request, reader)
+            try:
+                request.body = await self._read_body(request, reader)
+            except (asyncio.IncompleteReadError, OSError):
+                self.broken.append(path)
+                raise
             self.requests.append(request)
             await self._write_h1(await self.answer(request), request, writer)
 
@@ -123,7 +128,7 @@ class Origin:
         if (request.header("transfer-encoding") or "").lower() == "chunked":
             body = b""
             while True:
-                size = int((await reader.readline()).split(b";")[0], 16)
+                size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
                 chunk = await reader.readexactly(size)
                 await reader.readexactly(2)
                 if size == 0:

@@ -1,4 +1,5 @@
 """A gRPC origin that echoes bytes: one unary and one server-streaming method, no protoc."""
+import threading
 from concurrent import futures
 
 import grpc
@@ -33,6 +34,9 @@ class GrpcOrigin:
 
     def _stream(self, request, context):
         self._note("Stream", context)
-        count = int(request)
-        for number in range(count):
+        count, _, pause_s = request.partition(b" ")
+        pace = threading.Event()
+        for number in range(int(count)):
             yield b"%d" % number
+            if pause_s:
+                pace.wait(float(pause_s))

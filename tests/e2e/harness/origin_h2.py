@@ -13,8 +13,14 @@ class _Stream:
     def __init__(self, headers):
         self.headers = headers
         self.trailers = []
+        self.complete = False
         self.body = bytearray()
         self.window = asyncio.Event()
+
+
+def _note_broken(origin, stream):
+    if stream is not None and not stream.complete:
+        origin.broken.append(dict(stream.headers).get(":path"))
 
 
 async def serve(origin, reader, writer, number):
@@ -41,8 +47,9 @@ async def serve(origin, reader, writer, number):
                     for stream in streams.values():
                         stream.window.set()
                 elif isinstance(event, h2.events.StreamReset):
-                    streams.pop(event.stream_id, None)
+                    _note_broken(origin, streams.pop(event.stream_id, None))
                 elif isinstance(event, h2.events.StreamEnded):
+                    streams[event.stream_id].complete = True
                     task = asyncio.ensure_future(_answer(origin, connection, writer, streams,
                                                          event.stream_id, number))
                     tasks.add(task)
@@ -54,6 +61,8 @@ async def serve(origin, reader, writer, number):
     finally:
         for task in list(tasks):
             task.cancel()
+        for stream in streams.values():
+            _note_broken(origin, stream)
 
 
 async def _answer(origin, connection, writer, streams, stream_id, number):

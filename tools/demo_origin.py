@@ -8,11 +8,13 @@ on 127.10.0.1 and a free port, and writes DIRECTORY/ca.pem, then DIRECTORY/port.
 only: the demo needs nothing but Debian's python3 and openssl.
 """
 import http.server
+import itertools
 import json
 import pathlib
 import ssl
 import subprocess
 import sys
+import time
 
 ADDRESS = "127.10.0.1"
 KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -37,6 +39,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
+        if self.path == "/v1/events":
+            self.send_events()
+            return
         key = self.headers.get("x-api-key") or ""
         places = ("authorization", "x-exeat-session", "proxy-authorization")
         answer = json.dumps({
@@ -48,6 +53,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    def send_events(self):
+        """Never ends by itself."""
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        try:
+            for number in itertools.count():
+                event = b"data: event %d\n\n" % number
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+                time.sleep(0.02)
+        except OSError:
+            self.close_connection = True
 
     def log_message(self, *_):
         pass

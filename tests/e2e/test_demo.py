@@ -14,7 +14,7 @@ from harness.edge import CLEAN, ROOT, binary, envoy
 from harness.poll import wait_for
 
 STEPS = ["blocked", "allowed", "unlisted", "rate_limited", "rotated", "revoked",
-         "audit_verified"]
+         "stream_cut", "audit_verified"]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_every_step_holds(place):
     for step in report:
         assert step["ok"] is True and step["observed"] == step["expected"] and step["ms"] >= 0
     assert time.monotonic() - began < 20
-    assert output.count("guest$ ") == 6 and "exeat run" in output.strip().splitlines()[-1]
+    assert output.count("guest$ ") == 7 and "exeat run" in output.strip().splitlines()[-1]
     assert "demo-key-" not in output
     assert_nothing_left(place)
 

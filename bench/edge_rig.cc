@@ -242,6 +242,7 @@ base::Status Rig::Publish() {
                                 [](const std::string& type, const std::string& error) {
                                   fmt::print(stderr, "Envoy refused {}: {}\n", type, error);
                                 },
+                            .admit = [](const auto&) { return absl::OkStatus(); },
                             .connected = [](int) {}});
   ASSIGN_OR_RETURN(const std::vector<envoy::Resource> resources, Resources());
   ads_->Preload(resources);

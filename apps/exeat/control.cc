@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/worker.h"
 #include "envoy_admin.h"
+#include "envoy_start.h"
 #include "fmt/format.h"
 #include "guardian/confine.h"
 #include "guardian/envoy_binary.h"
@@ -40,7 +41,6 @@ constexpr int kTicksPerLease = 10;
 constexpr int kTicksPerSweep = 2;
 constexpr int kTicksPerTidy = 600;
 constexpr int kTicksPerStreamSweep = 20;
-constexpr int kEndsBeforeReady = 3;  // of Envoy, that end the start
 constexpr std::chrono::seconds kDrainPatience{4};
 constexpr std::chrono::milliseconds kAcknowledgeProbe{50};
 
@@ -63,7 +63,6 @@ class Control {
   base::Status OpenState(const policy::Policy& policy);
   base::Status OpenEdge(const StartingPolicy& starting);
   base::Status OpenServices();
-  base::Status StartEnvoy(const policy::Policy& policy);
   void Housekeep(const std::stop_token& stop);
   void WatchReadiness();
   void DrainEnvoy();
@@ -91,6 +90,7 @@ class Control {
   std::unique_ptr<envoy::Typing> typing_;
   std::unique_ptr<LeafSource> leaves_;
   std::unique_ptr<StreamCutter> cutter_;
+  std::unique_ptr<EnvoyStart> envoy_start_;
   std::unique_ptr<RunningEdge> edge_;
   std::unique_ptr<ops::Recorder> recorder_;
   std::unique_ptr<ops::RevocationDesk> revocations_;
@@ -108,8 +108,7 @@ class Control {
   std::atomic<bool> envoy_runs_{false};
   std::atomic<bool> draining_{false};
   std::atomic<bool> said_ready_{false};
-  int ends_before_ready_ = 0;  // the link's thread
-  bool stopped_ = false;       // the main thread
+  bool stopped_ = false;  // the main thread
   std::jthread housekeeping_;
 };
 
@@ -211,10 +210,12 @@ base::Status Control::OpenEdge(const StartingPolicy& starting) {
                                                   return link_.Send(sockets);
                                                 },
                                                 metrics_, clock_}));
+  ASSIGN_OR_RETURN(envoy_start_, EnvoyStart::Make(*typing_, envoy_, starting.policy->deployment));
   ASSIGN_OR_RETURN(edge_, RunningEdge::Make({.typing = *typing_,
                                              .keys = *keys_,
                                              .denylist = denylist_,
                                              .leaves = *leaves_,
+                                             .envoy_start = *envoy_start_,
                                              .cutter = *cutter_,
                                              .metrics = metrics_,
                                              .clock = clock_,
@@ -277,30 +278,6 @@ base::Status Control::OpenServices() {
   return absl::OkStatus();
 }
 
-base::Status Control::StartEnvoy(const policy::Policy& policy) {
-  // Relative names, and no file: Envoy's working directory is its run directory, and its uid may
-  // not walk the directories above, which opening a file would make it do.
-  const std::string bootstrap = envoy::BuildBootstrap({.node_id = policy.deployment,
-                                                       .deployment = policy.deployment,
-                                                       .control_socket = "control.sock",
-                                                       .admin_socket = "admin.sock"});
-  guardian::EnvoyCommand command;
-  command.binary = envoy_.path;
-  command.argv = {"envoy",
-                  "--config-yaml",
-                  bootstrap,
-                  "--reject-unknown-dynamic-fields",
-                  "--disable-hot-restart",
-                  "--log-level",
-                  "warning",
-                  "--log-format",
-                  R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","role":"envoy","msg":"%j"})"};
-  command.run_directory = state_.envoy_run;
-  command.uid = options_.envoy_uid;
-  command.gid = options_.envoy_uid;
-  return link_.Send(guardian::StartEnvoy{command});
-}
-
 base::Status Control::Start(Refusal& refusal) {
   ASSIGN_OR_RETURN(StartingPolicy starting, OpenPolicy(refusal));
   RETURN_IF_ERROR(ClaimPlaces(*starting.policy));
@@ -320,7 +297,8 @@ base::Status Control::Start(Refusal& refusal) {
   event.allowed = true;
   event.policy_revision = starting.revision;
   RETURN_IF_ERROR(recorder_->Record(event));
-  RETURN_IF_ERROR(StartEnvoy(*starting.policy));
+  RETURN_IF_ERROR(link_.Send(
+      guardian::StartEnvoy{envoy_start_->Command(state_.envoy_run, options_.envoy_uid)}));
   housekeeping_ = std::jthread([this](const std::stop_token& stop) { Housekeep(stop); });
   return absl::OkStatus();
 }
@@ -352,16 +330,12 @@ void Control::Housekeep(const std::stop_token& stop) {
 // Ready is more than Envoy's word: it has acknowledged everything and every listener accepts.
 void Control::WatchReadiness() {
   if (said_ready_ && edge_->Status().ready) return;
-  if (!envoy_runs_ || edge_->ads().streams() == 0) return;
-  if (!edge_->ads().WaitAcknowledged(kAcknowledgeProbe).ok()) return;
-  const ops::EdgeStatus before = edge_->Status();
-  if (!said_ready_ && before.nacks > 0) {
-    (void)link_.Send(guardian::Fatal{
-        1, fmt::format("exeat up: {} {} refused its configuration: {}; use the pinned Envoy, or "
-                       "one that has what is missing",
-                       envoy_.path, envoy_.version, before.last_nack)});
-    return;
-  }
+  if (!envoy_runs_) return;
+  const bool acknowledged =
+      edge_->ads().streams() > 0 && edge_->ads().WaitAcknowledged(kAcknowledgeProbe).ok();
+  const auto refused = said_ready_ ? std::nullopt : envoy_start_->Refused(edge_->Status());
+  if (refused.has_value()) (void)link_.Send(*refused);
+  if (refused.has_value() || !acknowledged) return;
   const auto found = admin_.Listeners();
   if (!found.ok()) return;
   const bool proxy = !listeners_.proxy.has_value() ||
@@ -395,12 +369,8 @@ void Control::Hear(const guardian::ToControl& message) {
     cutter_->EnvoyEnded();
     edge_->ListeningAt({}, false);
     base::LogWarn("Envoy ended");
-    if (!said_ready_ && ++ends_before_ready_ == kEndsBeforeReady) {
-      (void)link_.Send(guardian::Fatal{
-          1, fmt::format("exeat up: {} ended {} times before it was ready; its own words are in "
-                         "the log above. Use the pinned Envoy, or one that has what is missing",
-                         envoy_.path, kEndsBeforeReady)});
-    }
+    const auto fatal = said_ready_ ? std::nullopt : envoy_start_->Ended();
+    if (fatal.has_value()) (void)link_.Send(*fatal);
   } else if (const auto* failed = std::get_if<guardian::EnvoyFailed>(&message)) {
     base::LogError("Envoy could not be started", {{"error", failed->message}});
     if (!said_ready_) {

@@ -45,6 +45,10 @@ RunningEdge::RunningEdge(Parts parts)
                   ++status_.nacks;
                   status_.last_nack = error;
                 },
+            .admit =
+                [this](const std::vector<envoy::CompiledIn>& has) {
+                  return parts_.envoy_start.Admit(has);
+                },
             .connected = [this](int streams) { parts_.metrics.SetEnvoyUp(streams > 0); }}) {
   snapshot_.Set(std::make_shared<authz::Snapshot>());
   status_.envoy_version = parts_.envoy_version;

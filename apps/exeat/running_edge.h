@@ -22,6 +22,7 @@
 #include "base/status.h"
 #include "credentials/watch.h"
 #include "envoy/build.h"
+#include "envoy_start.h"
 #include "guardian/link_message.h"
 #include "leaf_source.h"
 #include "operator/edge.h"
@@ -42,6 +43,7 @@ class RunningEdge final : public ops::Edge {
     const session::SigningKeys& keys;
     const revocation::Denylist& denylist;
     LeafSource& leaves;
+    EnvoyStart& envoy_start;
     StreamCutter& cutter;
     ops::Metrics& metrics;
     const base::Clock& clock;

@@ -50,7 +50,8 @@ Json BumpedExtAuthz() {
   return Extension(kName, kMessage, std::move(config));
 }
 
-// The server name that tls_inspector read arrives as destination.service.
+// The server name that tls_inspector read arrives as destination.service, which is always UTF-8;
+// tls_session.sni is not, and then nobody could read the question.
 Json ConnectionExtAuthz() {
   return Extension("envoy.filters.network.ext_authz",
                    "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz",

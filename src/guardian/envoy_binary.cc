@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -33,6 +34,11 @@ using base::UniqueFd;
 
 constexpr std::chrono::seconds kLongestAnswer{10};
 constexpr std::size_t kMaxAnswerBytes = 4096;
+constexpr std::size_t kMaxRefusalBytes = 1 << 20;  // it repeats the whole bootstrap
+constexpr std::size_t kMaxWordsBytes = 400;
+// How it says that it does not know an extension, or not even its type.
+constexpr std::array<std::string_view, 2> kUnknown = {
+    "Didn't find a registered implementation for '", "could not find @type 'type.googleapis.com/"};
 constexpr std::string_view kRemedy = "run tools/fetch-envoy, or name one by --envoy or EXEAT_ENVOY";
 
 Status NoBinary(StatusCode code, std::string_view path, std::string_view found) {
@@ -56,15 +62,23 @@ class ShortChild {
   pid_t pid_;
 };
 
-StatusOr<pid_t> StartVersion(const std::string& path, int answer_fd) {
+// Starts it with one of its streams in a pipe and the other nowhere.
+StatusOr<pid_t> Start(const std::string& path, std::vector<std::string> arguments, int answer,
+                      int answer_fd) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, answer_fd, STDOUT_FILENO);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
+    if (stream == answer) {
+      posix_spawn_file_actions_adddup2(&actions, answer_fd, stream);
+    } else {
+      posix_spawn_file_actions_addopen(&actions, stream, "/dev/null", O_WRONLY, 0);
+    }
+  }
   std::string program = path;
-  std::string version = "--version";
-  const std::array<char*, 3> argv = {program.data(), version.data(), nullptr};
+  std::vector<char*> argv = {program.data()};
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
   const std::array<char*, 1> no_environment = {nullptr};
   pid_t pid = -1;
   const int error =
@@ -77,10 +91,10 @@ StatusOr<pid_t> StartVersion(const std::string& path, int answer_fd) {
   return pid;
 }
 
-StatusOr<std::string> ReadAnswer(int fd, const std::string& path) {
+StatusOr<std::string> ReadAnswer(int fd, const std::string& path, std::size_t most) {
   const base::BootTime end = base::SystemClock().BootNow() + kLongestAnswer;
   std::string answer;
-  while (answer.size() < kMaxAnswerBytes) {
+  while (answer.size() < most) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(end - base::SystemClock().BootNow());
     pollfd wait{fd, POLLIN, 0};
@@ -88,7 +102,7 @@ StatusOr<std::string> ReadAnswer(int fd, const std::string& path) {
     if (ready < 0 && errno == EINTR) continue;
     if (ready <= 0) {
       return NoBinary(StatusCode::kDeadlineExceeded, path,
-                      fmt::format("no answer to --version within {} s", kLongestAnswer.count()));
+                      fmt::format("no answer within {} s", kLongestAnswer.count()));
     }
     std::array<char, 1024> buffer{};
     const ssize_t got = read(fd, buffer.data(), buffer.size());
@@ -98,6 +112,18 @@ StatusOr<std::string> ReadAnswer(int fd, const std::string& path) {
     answer.append(buffer.data(), static_cast<std::size_t>(got));
   }
   return answer;
+}
+
+StatusOr<std::string> Ask(const std::string& path, std::vector<std::string> arguments, int answer,
+                          std::size_t most) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return ErrnoStatus(errno, "pipe");
+  UniqueFd answer_end(ends[0]);
+  UniqueFd child_end(ends[1]);
+  ASSIGN_OR_RETURN(const pid_t pid, Start(path, std::move(arguments), answer, child_end.get()));
+  const ShortChild child(pid);
+  child_end.Reset();
+  return ReadAnswer(answer_end.get(), path, most);
 }
 
 // "...version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL" -> what follows "version: ".
@@ -138,14 +164,8 @@ std::string FromEnvironment(const char* name) {
 
 StatusOr<EnvoyIdentity> CheckEnvoyBinary(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string real, Executable(path, ""));
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return ErrnoStatus(errno, "pipe");
-  UniqueFd answer_end(ends[0]);
-  UniqueFd child_end(ends[1]);
-  ASSIGN_OR_RETURN(const pid_t pid, StartVersion(real, child_end.get()));
-  const ShortChild child(pid);
-  child_end.Reset();
-  ASSIGN_OR_RETURN(const std::string answer, ReadAnswer(answer_end.get(), real));
+  ASSIGN_OR_RETURN(const std::string answer,
+                   Ask(real, {"--version"}, STDOUT_FILENO, kMaxAnswerBytes));
   EnvoyIdentity identity{real, "", BuildIn(answer)};
   identity.version = SecondPart(identity.build);
   if (identity.version.empty()) {
@@ -156,6 +176,24 @@ StatusOr<EnvoyIdentity> CheckEnvoyBinary(const std::string& path) {
                     fmt::format("is Envoy {}", identity.version));
   }
   return identity;
+}
+
+std::string BootstrapRefusal(const std::string& path, const std::string& bootstrap) {
+  const auto said =
+      Ask(path, {"--mode", "validate", "--log-level", "critical", "--config-yaml", bootstrap},
+          STDERR_FILENO, kMaxRefusalBytes);
+  if (!said.ok()) return "";
+  for (const std::string_view unknown : kUnknown) {
+    const std::size_t at = said->find(unknown);
+    if (at == std::string::npos) continue;
+    const std::size_t begin = at + unknown.size();
+    return "it has no " + said->substr(begin, said->find_first_of("'\n", begin) - begin);
+  }
+  const std::size_t end = said->find_last_not_of(" \n");
+  if (end == std::string::npos) return "";
+  const std::size_t before = said->rfind('\n', end);
+  const std::size_t begin = before == std::string::npos ? 0 : before + 1;
+  return said->substr(begin, std::min(end + 1 - begin, kMaxWordsBytes));
 }
 
 StatusOr<std::string> FindEnvoy(const std::string& explicit_path) {

@@ -26,6 +26,10 @@ struct EnvoyIdentity {
 // Runs `path --version`.
 base::StatusOr<EnvoyIdentity> CheckEnvoyBinary(const std::string& path);
 
+// What `path --mode validate` has against this bootstrap, "" when nothing or when it says nothing:
+// the extension that it does not know, or its own last words. Opens no socket.
+std::string BootstrapRefusal(const std::string& path, const std::string& bootstrap);
+
 // `explicit_path` if not empty; else $EXEAT_ENVOY; else the cache that tools/fetch-envoy fills,
 // ${XDG_CACHE_HOME:-$HOME/.cache}/exeat/envoy-1.40.0/envoy. A place that was named and is wrong is
 // an error, never skipped. Says nothing about the version.

@@ -79,6 +79,34 @@ TEST_F(EnvoyBinary, RefusesWhatIsNoEnvoy) {
               StatusSays(StatusCode::kNotFound, directory_ / "absent"));
 }
 
+TEST_F(EnvoyBinary, NamesWhatABootstrapNeedsAndItDoesNotHave) {
+  const std::string path = Program(
+      "[ \"$1 $2\" = '--mode validate' ] || exit 9\n"
+      "echo \"[critical] error initializing config ' $6'\" >&2\n"
+      "echo \"Didn't find a registered implementation for 'envoy.bootstrap.internal_listener' "
+      "\"\\\n"
+      "\"with type URL: 'envoy.x.v3.Y'\" >&2\nexit 1");
+  EXPECT_EQ(BootstrapRefusal(path, "{}"), "it has no envoy.bootstrap.internal_listener");
+}
+
+TEST_F(EnvoyBinary, NamesATypeThatItDoesNotKnowAtAll) {
+  const std::string path = Program(
+      "echo \"[critical] error: Unable to parse JSON as proto (INVALID_ARGUMENT: could not find "
+      "\"\\\n"
+      "\"@type 'type.googleapis.com/envoy.x.v3.Y'): {}\" >&2");
+  EXPECT_EQ(BootstrapRefusal(path, "{}"), "it has no envoy.x.v3.Y");
+}
+
+TEST_F(EnvoyBinary, OtherwiseItsLastWordsAgainstTheBootstrapOrNone) {
+  EXPECT_EQ(
+      BootstrapRefusal(Program("echo first >&2; echo 'no such field: x' >&2; echo >&2"), "{}"),
+      "no such field: x");
+  EXPECT_EQ(BootstrapRefusal(Program("echo only >&2"), "{}"), "only");
+  EXPECT_EQ(BootstrapRefusal(Program("echo to standard output"), "{}"), "");
+  EXPECT_EQ(BootstrapRefusal(Program("printf '%01000d' 0 >&2"), "{}").size(), 400u);
+  EXPECT_EQ(BootstrapRefusal(directory_ / "absent", "{}"), "");
+}
+
 TEST_F(EnvoyBinary, AnExplicitPathComesFirstThenTheEnvironmentThenTheCache) {
   const std::string one = Program(directory_ / "one", "");
   const std::string two = Program(directory_ / "two", "");

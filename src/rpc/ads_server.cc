@@ -48,6 +48,18 @@ DeltaRequest FromProto(const Request& request) {
   return out;
 }
 
+// What is switched off is not there.
+std::vector<::exeat::envoy::CompiledIn> ExtensionsOf(const Request& request) {
+  std::vector<::exeat::envoy::CompiledIn> has;
+  for (const auto& extension : request.node().extensions()) {
+    if (extension.disabled()) continue;
+    has.push_back({extension.category(),
+                   extension.name(),
+                   {extension.type_urls().begin(), extension.type_urls().end()}});
+  }
+  return has;
+}
+
 Response ToProto(const DeltaReply& reply) {
   Response out;
   out.set_type_url(reply.type_url);
@@ -78,6 +90,11 @@ class AdsServer::Reactor final : public ::grpc::ServerBidiReactor<Request, Respo
     if (!ok) {
       Finish(::grpc::Status::OK);
       return;
+    }
+    if (!admitted_) {
+      const base::Status admitted = server_.hooks_.admit(ExtensionsOf(request_));
+      if (!admitted.ok()) return Refuse(admitted);
+      admitted_ = true;
     }
     {
       base::MutexLock lock(server_.mutex_);
@@ -111,6 +128,16 @@ class AdsServer::Reactor final : public ::grpc::ServerBidiReactor<Request, Respo
   }
 
  private:
+  // Nobody waits for it any more.
+  void Refuse(const base::Status& why) {
+    {
+      base::MutexLock lock(server_.mutex_);
+      std::erase(server_.streams_, this);
+    }
+    server_.changed_.NotifyAll();
+    Finish(::grpc::Status(::grpc::StatusCode::FAILED_PRECONDITION, base::Message(why)));
+  }
+
   // The message is made when its turn comes: all of them at once would hold each cluster twice.
   void Write() {
     writing_ = ToProto(queue_.front());
@@ -125,6 +152,7 @@ class AdsServer::Reactor final : public ::grpc::ServerBidiReactor<Request, Respo
 
   AdsServer& server_;
   DeltaStream stream_;
+  bool admitted_ = false;
   Request request_;
   Response writing_;  // of the front
   std::deque<DeltaReply> queue_;

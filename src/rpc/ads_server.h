@@ -2,6 +2,7 @@
 //
 // Purpose:   holds the resources in force, pushes what changes to every connected Envoy in an order
 //            that never refers to what is not there yet, and tells whether Envoy took it.
+// Refuses:   an Envoy that says it lacks what it would be given: nothing is sent to it.
 // Errors:    Publish: kFailedPrecondition Envoy refused (its words are in the message) and the
 //            resources before are back in force; kUnavailable no Envoy connected;
 //            kDeadlineExceeded not acknowledged in time, the resources before are back.
@@ -20,6 +21,7 @@
 
 #include "base/mutex.h"
 #include "base/status.h"
+#include "envoy/extensions.h"
 #include "envoy/resource.h"
 #include "envoy/service/discovery/v3/ads.grpc.pb.h"
 #include "rpc/delta_stream.h"
@@ -34,6 +36,9 @@ class AdsServer final
     // The leaf for this SDS name, or null: refused. Called for names that are not in the table.
     std::function<VersionedPtr(const std::string& name)> leaf;
     std::function<void(const std::string& type_url, const std::string& error)> nacked;
+    // Whether an Envoy that has these extensions may be given anything; asked once a stream, before
+    // its first answer. An error ends the stream. Not under this server's lock.
+    std::function<base::Status(const std::vector<::exeat::envoy::CompiledIn>& has)> admit;
     // An Envoy's stream began or ended; `streams` are open now.
     std::function<void(int streams)> connected;
   };

@@ -35,6 +35,12 @@ class AdsServerTest : public testing::Test {
                return std::make_shared<Versioned>(Versioned{found->second, found->second});
              },
              .nacked = [](const std::string&, const std::string&) {},
+             .admit =
+                 [this](const std::vector<::exeat::envoy::CompiledIn>& has) {
+                   base::MutexLock lock(mutex);
+                   shown.push_back(has);
+                   return admission;
+                 },
              .connected = [](int) {}}) {
     ::grpc::ServerBuilder builder;
     builder.RegisterService(&ads);
@@ -42,6 +48,9 @@ class AdsServerTest : public testing::Test {
   }
   ~AdsServerTest() override { server->Shutdown(base::SystemClock().WallNow()); }
 
+  base::Mutex mutex;
+  std::vector<std::vector<::exeat::envoy::CompiledIn>> shown;
+  base::Status admission;
   std::map<std::string, std::string> leaves;
   AdsServer ads;
   std::unique_ptr<::grpc::Server> server;
@@ -126,6 +135,37 @@ TEST_F(AdsServerTest, ALeafIsMintedOnDemandAndARefusedNameRemovedAtOnce) {
   envoy.Subscribe(kSecretType, {"good.test", "evil.test"});
   EXPECT_EQ(envoy.AwaitValue("good.test", "leaf"), "leaf");
   EXPECT_EQ(envoy.AwaitValue("evil.test", "(removed)"), "(removed)");
+}
+
+TEST_F(AdsServerTest, AnEnvoyThatLacksSomethingIsGivenNothingAndWaitedForByNobody) {
+  admission = base::MakeStatus(StatusCode::kFailedPrecondition, "no such filter");
+  ads.Preload({Make(kClusterType, "a", "1")});
+  FakeEnvoy envoy(*server);
+  envoy.Introduce(kClusterType, {{"filters", "one", false}, {"filters", "off", true}});
+  EXPECT_THAT(
+      envoy.AwaitEnd(),
+      AllOf(testing::Property(&::grpc::Status::error_code, ::grpc::StatusCode::FAILED_PRECONDITION),
+            testing::Property(&::grpc::Status::error_message, "no such filter")));
+  EXPECT_EQ(envoy.AwaitSent("a", 0), 0);
+  EXPECT_EQ(ads.streams(), 0);
+  EXPECT_THAT(ads.Publish({Make(kClusterType, "a", "2")}, kTimeout),
+              StatusIs(StatusCode::kUnavailable));
+}
+
+TEST_F(AdsServerTest, AnEnvoyIsAskedOnceAStreamAndWhatIsSwitchedOffIsNotThere) {
+  ads.Preload({Make(kClusterType, "a", "1")});
+  FakeEnvoy envoy(*server);
+  envoy.Introduce(kClusterType, {{"filters", "one", false}, {"filters", "off", true}});
+  EXPECT_EQ(envoy.AwaitValue("a", "1"), "1");
+  envoy.Subscribe(kEndpointType, {"a:443"});
+  ads.Put({Make(kEndpointType, "a:443", "one")});
+  EXPECT_EQ(envoy.AwaitValue("a:443", "one"), "one");
+  base::MutexLock lock(mutex);
+  ASSERT_EQ(shown.size(), 1u);
+  ASSERT_EQ(shown[0].size(), 1u);
+  EXPECT_EQ(shown[0][0].category, "filters");
+  EXPECT_EQ(shown[0][0].name, "one");
+  EXPECT_THAT(shown[0][0].types, testing::ElementsAre("type.of.one"));
 }
 
 TEST_F(AdsServerTest, WhatIsNoLongerKeptIsTakenAway) {

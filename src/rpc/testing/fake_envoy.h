@@ -36,6 +36,30 @@ class FakeEnvoy {
     stream_->Write(request);
   }
 
+  struct Extension {
+    std::string category, name;
+    bool disabled = false;
+  };
+  // As Subscribe to all, with what a first request says of its sender.
+  void Introduce(const std::string& type_url, const std::vector<Extension>& extensions) {
+    Request request;
+    request.set_type_url(type_url);
+    for (const Extension& extension : extensions) {
+      auto* said = request.mutable_node()->add_extensions();
+      said->set_category(extension.category);
+      said->set_name(extension.name);
+      said->set_disabled(extension.disabled);
+      said->add_type_urls("type.of." + extension.name);
+    }
+    base::MutexLock lock(mutex_);
+    stream_->Write(request);
+  }
+  // How the server ended the stream.
+  ::grpc::Status AwaitEnd() {
+    reader_.join();
+    return stream_->Finish();
+  }
+
   // The value of a resource once it is `wanted`, or whatever it is after a long wait.
   std::string AwaitValue(const std::string& name, const std::string& wanted) {
     base::MutexLock lock(mutex_);

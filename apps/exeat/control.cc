@@ -259,7 +259,7 @@ base::Status Control::OpenServices() {
               },
           .begin =
               [this](std::string_view peer, std::string_view id, limits::OpenStream stream) {
-                return cutter_->Register(peer, id, std::move(stream));
+                return cutter_->streams().Begin(peer, id, std::move(stream));
               },
           .end = [this](std::string_view id) { cutter_->streams().End(id); }},
       clock_);

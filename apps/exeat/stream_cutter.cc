@@ -72,11 +72,6 @@ void StreamCutter::Connected(const base::SocketEnd& local, const base::SocketEnd
   }
 }
 
-bool StreamCutter::Register(std::string_view peer, std::string_view id, limits::OpenStream stream) {
-  if (!streams_.Begin(peer, id, stream)) streams_.BeginUnreachable(id, std::move(stream));
-  return true;
-}
-
 std::unique_ptr<ops::Cut> StreamCutter::Begin(limits::Whose whose) {
   return std::make_unique<Running>(*this, std::move(whose));
 }

@@ -41,8 +41,6 @@ class StreamCutter {
   void Connected(const base::SocketEnd& local, const base::SocketEnd& remote, std::string_view peer,
                  limits::OpenStreams::Leg leg);
 
-  // Registers an allowed stream; one on no known connection is counted as not to be cut.
-  bool Register(std::string_view peer, std::string_view id, limits::OpenStream stream);
   std::unique_ptr<ops::Cut> Begin(limits::Whose whose);
   // Ends the streams whose token is over. Call a few times a second.
   void CutExpired(std::chrono::seconds skew);

@@ -309,12 +309,11 @@ base::Status Rig::Serve() {
       .ended = [this](std::string_view id) { streams_.End(id); }});
   checks_ = std::make_unique<CheckService>(
       Style::kQueue, [this](const CheckRequest& request, CheckResponse& response) {
-        if (!null_ && rpc::ConnectionCheck::IsAsked(request)) {
-          return connections_->Answer(request, response);
-        }
+        const bool of_connection = rpc::ConnectionCheck::IsAsked(request);
+        if (!null_ && of_connection) return connections_->Answer(request, response);
         if (!null_) return authz_->Answer(request, response);
         AllowAll(request, response);
-        allowed_.fetch_add(1, std::memory_order_relaxed);
+        if (!of_connection) allowed_.fetch_add(1, std::memory_order_relaxed);
       });
   ::grpc::ServerBuilder builder;
   builder.RegisterService(ads_.get());

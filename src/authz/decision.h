@@ -62,7 +62,7 @@ struct Snapshot {
 
 struct Verdict {
   bool allowed = false;
-  Reason reason = Reason::kAuthzUnavailable;      // meaningless when allowed
+  Reason reason = Reason::kAuthzUnavailable;              // meaningless when allowed
   std::shared_ptr<const session::VerifiedClaims> claims;  // set once a token was verified
   // Points into Snapshot::policy; set once host and port were found, also on a later denial.
   const policy::Destination* destination = nullptr;

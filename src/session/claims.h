@@ -26,7 +26,7 @@ inline constexpr std::string_view kTokenType = "exeat-session+jwt";  // the head
 inline constexpr std::size_t kMaxClaimBytes = 128;
 inline constexpr std::size_t kMaxGrants = 64;
 inline constexpr std::chrono::seconds kMaxTokenLifetime{3600};
-inline constexpr std::chrono::seconds kMaxSkew{60};  // between our clock and another's
+inline constexpr std::chrono::seconds kMaxSkew{60};             // between our clock and another's
 inline constexpr base::UnixSeconds kMaxTime = 253'402'300'799;  // the last second of the year 9999
 
 struct Claims {

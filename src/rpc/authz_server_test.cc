@@ -1,0 +1,144 @@
+#include "rpc/authz_server.h"
+
+#include <set>
+
+#include "authz/testing/small_edge.h"
+#include "base/testing/fake_clock.h"
+#include "base/testing/status_matchers.h"
+#include "envoy/names.h"
+
+namespace exeat::rpc {
+namespace {
+
+using ::envoy::service::auth::v3::CheckRequest;
+using ::envoy::service::auth::v3::CheckResponse;
+
+// A server over the small edge, whose hooks write down what they are told.
+class AuthzServerTest : public testing::Test {
+ protected:
+  AuthzServerTest() { Publish(); }
+
+  void Publish() { snapshot_ = std::make_shared<const authz::Snapshot>(edge_.Read()); }
+
+  void Header(CheckRequest& request, const std::string& key, const std::string& value) {
+    auto* http = request.mutable_attributes()->mutable_request()->mutable_http();
+    auto* header = http->mutable_header_map()->add_headers();
+    header->set_key(key);
+    header->set_raw_value(value);
+  }
+  void SetEnd(::envoy::service::auth::v3::AttributeContext::Peer* peer, const std::string& ip,
+              std::uint32_t port) {
+    peer->mutable_address()->mutable_socket_address()->set_address(ip);
+    peer->mutable_address()->mutable_socket_address()->set_port_value(port);
+  }
+  CheckRequest Connect(const std::string& token = "A") {
+    CheckRequest request;
+    auto* http = request.mutable_attributes()->mutable_request()->mutable_http();
+    http->set_method("CONNECT");
+    http->set_host("open.test:443");
+    Header(request, "proxy-authorization", "Bearer " + token);
+    Header(request, "x-request-id", "id-1");
+    SetEnd(request.mutable_attributes()->mutable_source(), "10.0.0.9", 40000);
+    SetEnd(request.mutable_attributes()->mutable_destination(), "10.0.0.1", 3128);
+    return request;
+  }
+  std::string Ask(const CheckRequest& request) {
+    CheckResponse response;
+    server_.Answer(request, response);
+    if (response.has_ok_response()) return "allowed";
+    for (const auto& header : response.denied_response().headers()) {
+      if (header.header().key() == "x-deny-reason") return header.header().value();
+    }
+    return "no reason";
+  }
+
+  authz::SmallEdge edge_;
+  std::shared_ptr<const authz::Snapshot> snapshot_;
+  base::FakeClock clock_;
+  base::Status record_ = absl::OkStatus();
+  std::function<bool()> on_begin_ = [] { return true; };
+  std::vector<std::string> connected_;
+  std::vector<limits::OpenStream> begun_;
+  std::set<std::string> open_;
+  std::vector<audit::Event> recorded_;
+  const AuthzServer server_{
+      {.snapshot = [this] { return snapshot_; },
+       .record =
+           [this](const audit::Event& event) {
+             recorded_.push_back(event);
+             return record_;
+           },
+       .admit_name = [](std::string_view, std::string_view) { return true; },
+       .observe = [](authz::Leg, const authz::Verdict&, std::chrono::nanoseconds) {},
+       .connected =
+           [this](const Connection& connection, std::string_view peer) {
+             EXPECT_EQ(connection.remote.port, 40000);
+             EXPECT_EQ(connection.local.port, 3128);
+             connected_.emplace_back(peer);
+           },
+       .begin =
+           [this](std::string_view, std::string_view id, limits::OpenStream stream) {
+             begun_.push_back(std::move(stream));
+             if (!on_begin_()) return false;
+             open_.emplace(id);
+             return true;
+           },
+       .end = [this](std::string_view id) { open_.erase(std::string(id)); }},
+      clock_};
+};
+
+TEST_F(AuthzServerTest, RegistersWhatItAllowsUnderItsSessionAndConnection) {
+  EXPECT_EQ(Ask(Connect()), "allowed");
+  EXPECT_EQ(connected_, std::vector<std::string>{"10.0.0.9:40000"});
+  ASSERT_EQ(begun_.size(), 1U);
+  EXPECT_EQ(begun_[0].claims->sid, "a");
+  EXPECT_EQ(begun_[0].destination->host, "open.test");
+  EXPECT_EQ(begun_[0].port, 443);
+  EXPECT_TRUE(begun_[0].is_tunnel);
+  EXPECT_EQ(open_, std::set<std::string>{"id-1"});
+}
+
+TEST_F(AuthzServerTest, RegistersNothingThatItRefuses) {
+  EXPECT_EQ(Ask(Connect("nobody's")), "token_invalid");
+  EXPECT_TRUE(connected_.empty());
+  EXPECT_TRUE(begun_.empty());
+}
+
+TEST_F(AuthzServerTest, RefusesWhatCouldNotBeCut) {
+  on_begin_ = [] { return false; };
+  EXPECT_EQ(Ask(Connect()), "stream_uncuttable");
+  ASSERT_EQ(recorded_.size(), 1U);
+  EXPECT_EQ(recorded_[0].reason, "stream_uncuttable");
+  EXPECT_FALSE(recorded_[0].allowed);
+}
+
+TEST_F(AuthzServerTest, SeesARevokeThatCameBetweenDecisionAndRegistration) {
+  on_begin_ = [this] {
+    edge_.denylist.Add({revocation::Kind::kSession, "a"});
+    Publish();
+    return true;
+  };
+  EXPECT_EQ(Ask(Connect()), "session_revoked");
+  EXPECT_TRUE(open_.empty()) << "a refused stream counts for nobody";
+  ASSERT_EQ(recorded_.size(), 1U);
+  EXPECT_EQ(recorded_[0].reason, "session_revoked");
+}
+
+TEST_F(AuthzServerTest, GoesOnWhenWhatChangedMeanwhileStillAllowsIt) {
+  on_begin_ = [this] {
+    edge_.denylist.Add({revocation::Kind::kSession, "b"});
+    Publish();
+    return true;
+  };
+  EXPECT_EQ(Ask(Connect()), "allowed");
+  EXPECT_EQ(open_.size(), 1U);
+}
+
+TEST_F(AuthzServerTest, TakesTheStreamBackWhenItCannotBeRecorded) {
+  record_ = base::MakeStatus(base::StatusCode::kUnavailable, "full");
+  EXPECT_EQ(Ask(Connect()), "audit_unavailable");
+  EXPECT_TRUE(open_.empty());
+}
+
+}  // namespace
+}  // namespace exeat::rpc

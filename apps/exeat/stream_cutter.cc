@@ -41,7 +41,7 @@ class StreamCutter::Running final : public ops::Cut {
     report.open = std::max(report.open, report.uncut);
     report.took = clock.BootNow() - started_;
     owner_.parts_.metrics.StreamsCut(report.open - report.uncut, report.uncut);
-    if (report.open > 0) owner_.parts_.metrics.CutTook(report.took);
+    if (report.open > 0 && report.uncut == 0) owner_.parts_.metrics.CutTook(report.took);
     if (report.uncut > 0) {
       base::LogError("streams that must end are still open",
                      {{"open", std::to_string(report.uncut)}});

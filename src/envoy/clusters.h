@@ -3,8 +3,8 @@
 // Shapes:    two a destination and port, over the same endpoints: one that speaks HTTP/2 or
 //            HTTP/1.1 as ALPN says, one for WebSocket upgrades that speaks HTTP/1.1 only.
 // Cost:      all that depends on the credential alone, which is nearly everything, is apart from
-// what
-//            is the destination's own, so that it is built and typed once and not for each of them.
+//            what is the destination's own, so that it is built and typed once and not for each of
+//            them.
 // Order:     the upstream filters run after the router and so after the whole chain: resolved
 //            address, hygiene, credential, codec.
 // Fail mode: no endpoints, no trust or no credential: nothing is sent.

@@ -1,8 +1,7 @@
 // One xDS resource, ready for the wire.
 //
 // Shapes:  `value`, and after it `common` when there is one, is what google.protobuf.Any carries:
-// of
-//          two serialized messages one after the other protobuf reads the merge. Thousands of
+//          of two serialized messages one after the other protobuf reads the merge. Thousands of
 //          clusters share one `common`. `version` follows the content, so that an unchanged
 //          resource is not sent again after a reconnect. `body` is gone where its maker was not
 //          told to keep it: for thousands of destinations it would be most of the memory.

@@ -24,8 +24,8 @@ namespace exeat::guardian {
 inline constexpr std::size_t kMaxLinkMessageBytes = 65536;
 inline constexpr std::size_t kMaxSocketsPerCut = 1024;
 
-// How Envoy is started. Two equal commands are the same Envoy: a control that was restarted while
-// its Envoy lived asks again and is told the process that is there.
+// How Envoy is started. Two equal commands of one control are the same Envoy: it is told the
+// process that is there.
 struct EnvoyCommand {
   std::string binary;
   std::vector<std::string> argv;         // argv[0] included

@@ -3,10 +3,10 @@
 // Why here:  each new name costs a signature, memory in Envoy and a subscription; Envoy's own cache
 //            has no bound (docs/adr/0010-delta-ads.md).
 // Shapes:    a bucket a session, charged at CONNECT; a bucket a source on the transparent leg,
-// where
-//            nobody is known before the handshake; and behind the sources one common bucket for
-//            every name that no CONNECT announced. A source only bounds, it is no identity: an IPv4
-//            address, or the /64 of an IPv6 one, within which a guest may call itself anything.
+//            where nobody is known before the handshake; and behind the sources one common bucket
+//            for every name that no CONNECT announced. A source only bounds, it is no identity: an
+//            IPv4 address, or the /64 of an IPv6 one, within which a guest may call itself
+//            anything.
 // Units:     names; refilled evenly over a minute on the boot clock.
 // Fail mode: past the sessions or sources tracked at once, further ones share the common bucket.
 // Threads:   safe concurrently.

@@ -93,14 +93,14 @@ base::StatusOr<Applied> PolicyDesk::Apply(const PolicySource& source) {
   const base::Status stored = PublishAndStore(source, candidate, numbered);
   const base::Status recorded = Record(audit::Phase::kOutcome, stored, revision, changes);
   RETURN_IF_ERROR(stored);
-  const std::unique_ptr<Cut> cut = parts_.edge.CutStreams(NoLongerAllowed(candidate));
+  parts_.metrics.SetPolicyRevision(revision);
+  const CutReport cut = parts_.edge.CutStreams(NoLongerAllowed(candidate))->Wait(kCutPatience);
   if (!recorded.ok()) {
     return MakeStatus(recorded.code(), fmt::format("revision {} is in force and stored, but its "
                                                    "outcome was not recorded: {}",
                                                    revision, base::Message(recorded)));
   }
-  parts_.metrics.SetPolicyRevision(revision);
-  return Applied{revision, changes, cut->Wait(kCutPatience), numbered.unchanged};
+  return Applied{revision, changes, cut, numbered.unchanged};
 }
 
 base::StatusOr<PolicyDesk::Numbered> PolicyDesk::NumberOf(const PolicySource& source,

@@ -76,20 +76,24 @@ bool IsInForce(const revocation::Snapshot& denylist, store::RevokedKind kind, st
   return denylist.Contains(entry.kind, entry.id);
 }
 
-// Whose streams these requests end. The entries are hashed once, for many may be named.
+// Whose streams these requests end. Their keys are sorted once, for many may be named.
 limits::Whose StreamsOf(const std::vector<RevocationRequest>& requests) {
-  revocation::Denylist named;
-  std::vector<revocation::Entry> entries;
+  std::vector<revocation::Key> keys;
   bool everything = false;
   for (const RevocationRequest& request : requests) {
     if (request.kind == store::RevokedKind::kAll) everything = true;
     if (request.kind != store::RevokedKind::kAll) {
-      entries.push_back(AsEntry(request.kind, request.id));
+      keys.push_back(revocation::KeyOf(AsEntry(request.kind, request.id)));
     }
   }
-  named.Load(entries, everything);
-  return [view = named.Read()](const limits::OpenStream& stream) {
-    return view.Check(stream.claims->identity) == revocation::Standing::kRevoked;
+  std::sort(keys.begin(), keys.end());
+  return [keys = std::move(keys), everything](const limits::OpenStream& stream) {
+    const auto named = [&](revocation::Key key) {
+      return std::binary_search(keys.begin(), keys.end(), key);
+    };
+    const revocation::Identity& identity = stream.claims->identity;
+    return everything || named(identity.session) || named(identity.token) ||
+           named(identity.subject);
   };
 }
 

@@ -5,8 +5,7 @@
 //            has (initial_resource_versions) is not sent again; replies wait for their ACK in
 //            `Unacknowledged`.
 // Limits:    what is to be sent is cut into replies of about kMaxReplyBytes, each with a nonce of
-// its
-//            own: thousands of clusters in one message would be held thrice on the way out.
+//            its own: thousands of clusters in one message would be held thrice on the way out.
 // Threads:   none of its own; the owner serialises calls.
 // Source:    xDS protocol, "Incremental xDS"; docs/adr/0010-delta-ads.md
 #pragma once

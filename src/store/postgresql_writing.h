@@ -1,9 +1,8 @@
 // A transaction over PostgreSQL that makes changes and numbers them.
 //
 // Why here:  the one place where the sequence is made. The first statement locks the counter, so
-// the
-//            writers of all edges take turns and the numbers are in the order of the commits; what
-//            is rolled back takes its numbers with it.
+//            the writers of all edges take turns and the numbers are in the order of the commits;
+//            what is rolled back takes its numbers with it.
 // Errors:    as postgresql.h. Rolls back unless committed.
 // Threads:   one thread at a time; the connection outlives it.
 // Source:    docs/adr/0014-shared-store.md

@@ -44,8 +44,10 @@ bool OpenStreams::Begin(std::string_view peer, std::string_view id, OpenStream s
   base::MutexLock lock(mutex_);
   const auto found = connections_.find(peer);
   if (found == connections_.end()) return false;
+  const StreamId name = StreamId::Of(id);
+  if (early_.contains(name) || early_before_.contains(name)) return false;
   Connection& connection = found->second;
-  Entry& entry = AddLocked(id, std::move(stream));
+  Entry& entry = AddLocked(name, std::move(stream));
   entry.connection = &connection;
   entry.next = connection.first;
   if (entry.next != nullptr) entry.next->previous = &entry;
@@ -55,11 +57,10 @@ bool OpenStreams::Begin(std::string_view peer, std::string_view id, OpenStream s
 
 void OpenStreams::BeginUnreachable(std::string_view id, OpenStream stream) {
   base::MutexLock lock(mutex_);
-  AddLocked(id, std::move(stream));
+  AddLocked(StreamId::Of(id), std::move(stream));
 }
 
-OpenStreams::Entry& OpenStreams::AddLocked(std::string_view text, OpenStream stream) {
-  const StreamId id = StreamId::Of(text);
+OpenStreams::Entry& OpenStreams::AddLocked(const StreamId& id, OpenStream stream) {
   const auto [at, is_new] = streams_.try_emplace(id);
   Entry& entry = at->second;
   if (!is_new) Unchain(entry);
@@ -80,8 +81,11 @@ void OpenStreams::Unchain(Entry& entry) {
 
 void OpenStreams::End(std::string_view id) {
   base::MutexLock lock(mutex_);
-  const auto found = streams_.find(StreamId::Of(id));
-  if (found != streams_.end()) EndLocked(found);
+  const StreamId name = StreamId::Of(id);
+  const auto found = streams_.find(name);
+  if (found != streams_.end()) return EndLocked(found);
+  if (early_.size() >= kEarlyEnds) early_before_ = std::exchange(early_, {});
+  early_.insert(name);
 }
 
 void OpenStreams::EndLocked(Streams::iterator stream) {

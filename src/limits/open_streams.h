@@ -53,11 +53,13 @@ class OpenStreams {
   // `peer` is no connection that is known; what it carried before has ended.
   void Forget(std::string_view peer);
 
-  // False, and nothing is registered, when no connection of `peer` is known: it could not be cut.
-  // An id that is open already is replaced.
+  // False, and nothing is registered, when no connection of `peer` is known: it could not be cut;
+  // or when the stream has ended already. An id that is open already is replaced.
   bool Begin(std::string_view peer, std::string_view id, OpenStream stream);
   // Registers what cannot be cut.
   void BeginUnreachable(std::string_view id, OpenStream stream);
+  // One that is not open yet is remembered for a while: Check and the end records come on two ways
+  // without an order, and a guest may be gone before Check has decided.
   void End(std::string_view id);
 
   struct Found {
@@ -83,6 +85,7 @@ class OpenStreams {
   std::size_t connections() const;
 
   static constexpr std::chrono::seconds kLostAfter{10};
+  static constexpr std::size_t kEarlyEnds = 16'384;  // at least so many are remembered
 
  private:
   // The text itself, padded: Envoy's are UUIDs of 36 characters. A longer one is hashed.
@@ -119,9 +122,10 @@ class OpenStreams {
     std::string peer;
   };
   using Streams = std::unordered_map<StreamId, Entry, IdHash>;
+  using Ids = std::unordered_set<StreamId, IdHash>;
   using Connections = std::unordered_map<std::string, Connection, PeerHash, std::equal_to<>>;
 
-  Entry& AddLocked(std::string_view id, OpenStream stream) REQUIRES(mutex_);
+  Entry& AddLocked(const StreamId& id, OpenStream stream) REQUIRES(mutex_);
   static void Unchain(Entry& entry);
   void EndLocked(Streams::iterator stream) REQUIRES(mutex_);
   void DropLocked(Connections::iterator connection) REQUIRES(mutex_);
@@ -131,6 +135,8 @@ class OpenStreams {
   base::CondVar ended_;
   Streams streams_ GUARDED_BY(mutex_);
   Connections connections_ GUARDED_BY(mutex_);
+  Ids early_ GUARDED_BY(mutex_);         // ended before they began
+  Ids early_before_ GUARDED_BY(mutex_);  // the generation before
   std::size_t waiting_ GUARDED_BY(mutex_) = 0;
 };
 

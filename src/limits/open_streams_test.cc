@@ -144,6 +144,27 @@ TEST(OpenStreams, WakesWhoWaitsForTheLastEnd) {
   EXPECT_EQ(streams.AwaitNone(Of("a"), std::chrono::minutes(1), base::SystemClock()), 0u);
 }
 
+TEST(OpenStreams, BeginsNothingThatHasEndedAlready) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1), Leg::kTransparent);
+  streams.End("gone");
+  EXPECT_FALSE(streams.Begin("p", "gone", Stream("a")));
+  EXPECT_TRUE(streams.Begin("p", "here", Stream("a")));
+  EXPECT_EQ(streams.streams(), 1u);
+}
+
+TEST(OpenStreams, RemembersOnlySoManyEarlyEnds) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1), Leg::kTransparent);
+  streams.End("first");
+  for (std::size_t i = 1; i < OpenStreams::kEarlyEnds; ++i) streams.End(std::to_string(i));
+  EXPECT_FALSE(streams.Begin("p", "first", Stream("a")));
+  for (std::size_t i = 0; i <= 2 * OpenStreams::kEarlyEnds; ++i) {
+    streams.End("later " + std::to_string(i));
+  }
+  EXPECT_TRUE(streams.Begin("p", "first", Stream("a"))) << "two generations later it is forgotten";
+}
+
 TEST(OpenStreams, TellsApartIdsInWhateverForm) {
   OpenStreams streams;
   streams.Connected("p", Socket(1), Leg::kTransparent);

@@ -9,9 +9,7 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <memory>
-#include <optional>
 #include <thread>
 #include <vector>
 

@@ -50,6 +50,9 @@ struct CutReport {
   std::chrono::nanoseconds took{0};
 };
 
+// How long an answer to the operator waits for streams to end.
+inline constexpr std::chrono::milliseconds kCutPatience{1000};
+
 // Streams that are being ended.
 class Cut {
  public:

@@ -13,7 +13,6 @@ namespace {
 using base::MakeStatus;
 using base::StatusCode;
 
-constexpr std::chrono::milliseconds kCutPatience{1000};
 constexpr std::size_t kMaxDetailBytes = 1024;
 
 base::Status AsStatus(const std::vector<policy::Mistake>& mistakes) {

@@ -222,7 +222,7 @@ base::Status RevocationDesk::Record(const char* activity,
 }
 
 CutReport RevocationDesk::AwaitCut(const Revoked& revoked) {
-  const CutReport report = revoked.cut->Wait(options_.cut_patience);
+  const CutReport report = revoked.cut->Wait(kCutPatience);
   if (report.open == 0) return report;
   audit::Event event = EventOf("streams_cut", revoked.first);
   event.phase = audit::Phase::kOutcome;

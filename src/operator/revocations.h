@@ -55,7 +55,6 @@ class RevocationDesk {
  public:
   struct Options {
     std::chrono::seconds margin{60};  // entries outlive tokens by this, for clocks set back
-    std::chrono::milliseconds cut_patience{1000};  // how long an answer waits for streams to end
   };
   // All of it outlives the desk.
   struct Parts {

@@ -76,6 +76,14 @@ std::optional<base::SocketEnd> EndOf(const ::envoy::config::core::v3::Address& a
 
 }  // namespace
 
+std::string PeerOf(const ::envoy::service::auth::v3::CheckRequest& request) {
+  const auto& socket = request.attributes().source().address().socket_address();
+  std::string peer = socket.address();
+  peer += ':';
+  peer += std::to_string(socket.port_value());
+  return peer;
+}
+
 std::optional<Connection> ConnectionOf(const ::envoy::service::auth::v3::CheckRequest& request) {
   const auto local = EndOf(request.attributes().destination().address());
   const auto remote = EndOf(request.attributes().source().address());
@@ -104,10 +112,7 @@ CheckFacts FactsOf(const ::envoy::service::auth::v3::CheckRequest& request, base
   out.facts.only_key_places_repeat = keys_repeat && !others_repeat;
   out.facts.metadata_sid = VerifiedSid(attributes);
   out.facts.now = now;
-  const auto& socket = attributes.source().address().socket_address();
-  out.source = socket.address();
-  out.source += ':';
-  out.source += std::to_string(socket.port_value());
+  out.source = PeerOf(request);
   return out;
 }
 

@@ -26,6 +26,10 @@ struct Connection {
   base::SocketEnd local;
   base::SocketEnd remote;
 };
+// The guest's end as text, "IP:PORT": the one name of a connection, in records and among the open
+// streams, whichever question of Envoy's it is read from.
+std::string PeerOf(const ::envoy::service::auth::v3::CheckRequest& request);
+
 // nullopt when Envoy names an end that is no IP address and port.
 std::optional<Connection> ConnectionOf(const ::envoy::service::auth::v3::CheckRequest& request);
 

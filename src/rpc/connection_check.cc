@@ -18,15 +18,6 @@ std::string_view ServerName(const Request& request) {
   return request.attributes().destination().service();
 }
 
-// As FactsOf names the source of a request.
-std::string Peer(const Request& request) {
-  const auto& socket = request.attributes().source().address().socket_address();
-  std::string peer = socket.address();
-  peer += ':';
-  peer += std::to_string(socket.port_value());
-  return peer;
-}
-
 audit::Event Refused(const Request& request, const authz::Snapshot& snapshot,
                      authz::Reason reason) {
   audit::Event event;
@@ -35,7 +26,7 @@ audit::Event Refused(const Request& request, const authz::Snapshot& snapshot,
   event.activity = "connection";
   event.reason = authz::Code(reason);
   event.host = ServerName(request);
-  event.source = Peer(request);
+  event.source = PeerOf(request);
   event.policy_revision = snapshot.policy_revision;
   return event;
 }
@@ -55,7 +46,7 @@ std::optional<authz::Reason> ConnectionCheck::Refuse(const CheckRequest& request
   const auto connection = ConnectionOf(request);
   if (!connection.has_value()) return authz::Reason::kAuthzUnavailable;
   if (!hooks_.admit_name(connection->remote, name)) return authz::Reason::kRateLimited;
-  hooks_.connected(*connection, Peer(request));
+  hooks_.connected(*connection, PeerOf(request));
   return std::nullopt;
 }
 

@@ -1,11 +1,9 @@
 """The kill switch: no request on any open connection is answered any more, durably."""
 import json
-import subprocess
 
 import pytest
 
 from harness import guest
-from harness.edge import CLEAN, binary
 from harness.poll import wait_for
 from harness.streams import BREAKS, LEGS, ended_requests
 from harness.world import assert_denied, settings, url
@@ -129,9 +127,7 @@ def test_all_means_all_until_restored(edge, origin):
     assert guest.get(edge, url(origin), edge.token()).status == 200
 
 
-def test_unknown_sessions_and_bad_selectors(edge):
-    answer = edge.run("session", "revoke", "no-such-session", "--reason", "x", "--json")
-    assert answer.returncode in (0, 1)
+def test_bad_selectors(edge):
     assert edge.run("session", "revoke").returncode == 2
     assert edge.run("session", "revoke", "--sub").returncode == 2
 
@@ -141,22 +137,3 @@ def test_acknowledgement_comes_first_and_then_the_streams(edge, origin):
     first, second = edge.revoke(mine["sid"])
     assert first["acknowledged"] is True
     assert (second["cut"], second["uncut"]) == (0, 0) and second["ms"] >= 0
-
-
-def test_nothing_of_it_is_lost_when_everything_is_killed_right_after_the_answer(edge, origin):
-    mine, kept = edge.session(), edge.session()
-    child = subprocess.Popen([binary(), "session", "revoke", mine["sid"], "--reason", "x",
-                              "--json", "--state", str(edge.state)], stdout=subprocess.PIPE,
-                             text=True, env=CLEAN)
-    first = json.loads(child.stdout.readline())
-    roles = edge.roles()
-    for role in ("control", "guardian", "envoy"):
-        roles[role].kill()
-    assert first["acknowledged"] is True
-    child.stdout.read()
-    child.wait(10)
-    edge.process.wait(10)
-    edge.destroy()
-    edge.start()
-    assert_denied(guest.get(edge, url(origin), mine["token"]), 403, "session_revoked")
-    assert guest.get(edge, url(origin), kept["token"]).status == 200

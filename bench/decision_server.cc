@@ -18,8 +18,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "bench/check_request.h"
 #include "bench/check_service.h"
-#include "envoy/names.h"
 #include "fmt/format.h"
 #include "limits/open_streams.h"
 #include "operator/metrics.h"
@@ -33,7 +33,8 @@ constexpr char kHost[] = "api.example.test";
 constexpr char kSid[] = "c2Vzc2lvbi1vZi1iZW5jaA";
 constexpr char kDeployment[] = "bench";
 constexpr char kGuestAddress[] = "10.20.30.40";
-constexpr std::uint32_t kGuestPort = 45678;
+constexpr std::uint16_t kGuestPort = 45678;
+constexpr char kRequestId[] = "1f8f7d8c-6e3b-4c59-9d0f-0c8a6f6f3b21";
 
 struct Arguments {
   std::string socket, request;
@@ -53,53 +54,6 @@ base::StatusOr<std::string> Token(const session::SigningKeys& keys) {
   claims.exp = claims.iat + session::kMaxTokenLifetime.count();
   claims.grants = {"api"};
   return keys.Sign(claims);
-}
-
-void AddHeader(CheckRequest& request, const std::string& key, const std::string& value) {
-  auto* header =
-      request.mutable_attributes()->mutable_request()->mutable_http()->mutable_header_map();
-  auto* added = header->add_headers();
-  added->set_key(key);
-  added->set_raw_value(value);
-}
-
-// What Envoy sends for a request in a tunnel: the headers it may send, and the verified claims.
-CheckRequest TunnelRequest(const std::string& token) {
-  CheckRequest request;
-  auto* attributes = request.mutable_attributes();
-  auto* source = attributes->mutable_source()->mutable_address()->mutable_socket_address();
-  source->set_address(kGuestAddress);
-  source->set_port_value(kGuestPort);
-  auto* target = attributes->mutable_destination()->mutable_address()->mutable_socket_address();
-  target->set_address("127.0.0.1");
-  target->set_port_value(15001);
-  attributes->mutable_request()->mutable_time()->set_seconds(base::SystemClock().UnixNow());
-  auto* http = attributes->mutable_request()->mutable_http();
-  http->set_id("7338741629547831209");
-  http->set_method("GET");
-  http->set_host(kHost);
-  http->set_path("/v1/items/4711?fields=name");
-  http->set_scheme("https");
-  http->set_protocol("HTTP/1.1");
-  attributes->mutable_tls_session()->set_sni(kHost);
-  AddHeader(request, ":authority", kHost);
-  AddHeader(request, ":path", "/v1/items/4711?fields=name");
-  AddHeader(request, ":method", "GET");
-  AddHeader(request, "x-request-id", "1f8f7d8c-6e3b-4c59-9d0f-0c8a6f6f3b21");
-  AddHeader(request, envoy::kLegHeader, envoy::kLegTunnel);
-  AddHeader(request, envoy::kTargetHeader, std::string(kHost) + ":443");
-  AddHeader(request, envoy::kTunnelHeader, "Bearer " + token);
-  auto& claims =
-      *(*attributes->mutable_metadata_context()->mutable_filter_metadata())[envoy::kJwtNamespace]
-           .mutable_fields();
-  auto& fields = *claims[envoy::kSessionKey].mutable_struct_value()->mutable_fields();
-  for (const auto& [name, value] :
-       {std::pair("iss", kDeployment), {"aud", "exeat"}, {"sub", "agent-1"}, {"sid", kSid}}) {
-    fields[name].set_string_value(value);
-  }
-  fields["exp"].set_number_value(static_cast<double>(base::SystemClock().UnixNow() + 3600));
-  fields["grants"].mutable_list_value()->add_values()->set_string_value("api");
-  return request;
 }
 
 // A gRPC message: not compressed, four bytes of length, the message.
@@ -145,7 +99,15 @@ base::StatusOr<std::shared_ptr<authz::Snapshot>> MakeSnapshot(const session::Sig
 base::Status Run(const Arguments& arguments, const std::string& directory) {
   ASSIGN_OR_RETURN(const auto keys, session::SigningKeys::Open(directory, base::SystemClock()));
   ASSIGN_OR_RETURN(const std::string token, Token(*keys));
-  const std::string body = Framed(TunnelRequest(token).SerializeAsString());
+  const std::string body = Framed(TunnelRequest({.token = token,
+                                                 .sid = kSid,
+                                                 .issuer = kDeployment,
+                                                 .host = kHost,
+                                                 .guest_address = kGuestAddress,
+                                                 .guest_port = kGuestPort,
+                                                 .listener_port = 15001,
+                                                 .request_id = kRequestId})
+                                      .SerializeAsString());
   RETURN_IF_ERROR(base::WriteFileAtomically(arguments.request, body, 0600));
 
   revocation::Denylist denylist;

@@ -158,7 +158,7 @@ proctype Beat(byte e) {
   do
   :: atomic { E.silence > 0 || !E.up ->
        if
-#ifdef TUNNELS
+#if defined(TUNNELS) && !defined(BEAT_WITHOUT_LEASE)
        :: E.lease == 0 && E.registered -> E.cut = true
        :: !(E.lease == 0 && E.registered) -> E.silence = 0; E.up = true
 #else
@@ -240,7 +240,9 @@ proctype Follower(byte e) {
 #endif
        E.age = 0 };
      if
+#ifndef RENEW_WITHOUT_APPLYING
      :: E.news != E.told -> CatchUp()
+#endif
      :: else
      fi
   :: atomic { E.renewal == behind -> E.renewal = none; E.age = 0 };

@@ -148,7 +148,7 @@ base::Status RevocationDesk::Load() {
   return absl::OkStatus();
 }
 
-void RevocationDesk::PutInForce(const std::vector<RevocationRequest>& requests) {
+void RevocationDesk::DenyAndCut(const std::vector<RevocationRequest>& requests, Revoked& revoked) {
   std::vector<revocation::Entry> entries;
   for (const RevocationRequest& request : requests) {
     if (request.kind == store::RevokedKind::kAll) {
@@ -158,17 +158,17 @@ void RevocationDesk::PutInForce(const std::vector<RevocationRequest>& requests) 
     }
   }
   parts_.denylist.Add(entries);
+  parts_.edge.DenylistChanged();
+  revoked.cut = parts_.edge.CutStreams(StreamsOf(requests));
 }
 
 base::StatusOr<Revoked> RevocationDesk::RevokeAll(const std::vector<RevocationRequest>& requests) {
   RETURN_IF_ERROR(CheckEach(requests));
   const base::BootTime started = parts_.clock.BootNow();
-  PutInForce(requests);
-  parts_.edge.DenylistChanged();
   Revoked revoked;
   revoked.first = requests.front();
-  revoked.cut = parts_.edge.CutStreams(StreamsOf(requests));
-  const base::Status stored = parts_.store_worker.Call([&] { return Store(requests); });
+  DenyAndCut(requests, revoked);
+  const base::Status stored = parts_.store_worker.Call([&] { return Store(requests, revoked); });
   revoked.durable = stored.ok();
   if (!stored.ok()) {
     revoked.problem = fmt::format(
@@ -202,15 +202,20 @@ store::RevocationRow RevocationDesk::RowOf(const RevocationRequest& request) {
   return row;
 }
 
-base::Status RevocationDesk::Store(const std::vector<RevocationRequest>& requests) {
+base::Status RevocationDesk::Store(const std::vector<RevocationRequest>& requests,
+                                   Revoked& revoked) {
   std::vector<store::RevocationRow> rows;
   rows.reserve(requests.size());
   for (const RevocationRequest& request : requests) rows.push_back(RowOf(request));
-  RETURN_IF_ERROR(parts_.store.PutRevocations(rows).status());
-  // A restore of the same entry may have stood before this one in the queue and taken out what was
-  // put in force at the start; what is stored and what is in force must not differ.
-  PutInForce(requests);
-  return absl::OkStatus();
+  base::Status stored = parts_.store.PutRevocations(rows).status();
+  // A restore of the same entry may have stood before this one in the queue, taken out what was put
+  // in force at the start, and let streams open again.
+  const revocation::Snapshot denylist = parts_.denylist.Read();
+  const bool holds = std::all_of(requests.begin(), requests.end(), [&](const auto& request) {
+    return IsInForce(denylist, request.kind, request.id);
+  });
+  if (!holds) DenyAndCut(requests, revoked);
+  return stored;
 }
 
 base::Status RevocationDesk::Record(const char* activity,

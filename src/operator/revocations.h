@@ -94,8 +94,8 @@ class RevocationDesk {
   base::Status Prune(base::UnixSeconds cutoff);
 
  private:
-  void PutInForce(const std::vector<RevocationRequest>& requests);
-  base::Status Store(const std::vector<RevocationRequest>& requests);
+  void DenyAndCut(const std::vector<RevocationRequest>& requests, Revoked& revoked);
+  base::Status Store(const std::vector<RevocationRequest>& requests, Revoked& revoked);
   store::RevocationRow RowOf(const RevocationRequest& request);
   base::Status Unstore(const std::vector<RevocationRequest>& requests);
   base::Status Record(const char* activity, const std::vector<RevocationRequest>& requests) const;

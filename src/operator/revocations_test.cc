@@ -153,6 +153,26 @@ TEST_F(Revocations, RestoredAndRevokedAtOnceLeaveMemoryAndStoreAlike) {
   }
 }
 
+TEST_F(Revocations, DenyAndCutAnewWhatARestoreTookBackBeforeTheyWereStored) {
+  std::promise<void> opened;
+  ASSERT_THAT(worker_.TryPost([&] { opened.get_future().wait(); }), IsOk());
+  ASSERT_THAT(worker_.TryPost([&] {
+    denylist_.Remove({revocation::Kind::kSubject, "alice"});
+    edge_.DenylistChanged();
+  }),
+              IsOk());
+  const int before = edge_.denylist_changes();
+  auto revoked = std::async(std::launch::async, [&] {
+    return revocations_.Revoke({RevokedKind::kSubject, "alice", ""});
+  });
+  while (edge_.cuts().empty()) std::this_thread::yield();
+  opened.set_value();
+  EXPECT_TRUE(revoked.get()->durable);
+  EXPECT_TRUE(denylist_.Read().Contains(revocation::Kind::kSubject, "alice"));
+  EXPECT_EQ(edge_.denylist_changes(), before + 3);
+  EXPECT_EQ(edge_.cuts().size(), 2U);
+}
+
 TEST_F(Revocations, RestoreOfWhatIsNotInForceRecordsNothing) {
   EXPECT_THAT(revocations_.Restore({RevokedKind::kSession, "nobody", ""}),
               StatusSays(StatusCode::kNotFound, "nobody"));

@@ -32,6 +32,7 @@ constexpr timeval kLongestWait{1, 0};
 // owner either, but is in none of these.
 constexpr std::uint32_t kClosing =
     (1U << TCP_FIN_WAIT1) | (1U << TCP_FIN_WAIT2) | (1U << TCP_LAST_ACK) | (1U << TCP_CLOSING);
+constexpr std::uint32_t kFin = 1;  // the end itself counts as a byte until it is acknowledged
 constexpr std::uint32_t kConnections =
     kClosing | (1U << TCP_ESTABLISHED) | (1U << TCP_SYN_RECV) | (1U << TCP_CLOSE_WAIT);
 
@@ -214,6 +215,7 @@ StatusOr<SocketTable::Row> SocketTable::Find(const SocketEnd& local, const Socke
           found.id.local = EndOf(row.idiag_family, row.id.idiag_src, row.id.idiag_sport);
           found.id.remote = EndOf(row.idiag_family, row.id.idiag_dst, row.id.idiag_dport);
           found.inode = row.idiag_inode;
+          found.queued = row.idiag_wqueue;
           found.state = row.idiag_state;
           // The kernel offers the listener when there is no connection.
           const bool meant = (kConnections >> row.idiag_state & 1U) != 0 &&
@@ -234,7 +236,7 @@ StatusOr<SocketId> SocketTable::FindSocket(const SocketEnd& local, const SocketE
 StatusOr<bool> SocketTable::IsOrphan(const SocketId& id) {
   ASSIGN_OR_RETURN(const Row row, Find(id.local, id.remote));
   if (row.id != id) return NoSuchConnection();
-  return row.inode == 0 && (kClosing >> row.state & 1U) != 0;
+  return row.inode == 0 && (kClosing >> row.state & 1U) != 0 && row.queued <= kFin;
 }
 
 StatusOr<std::unordered_set<std::uint64_t>> SocketTable::ListSockets() {

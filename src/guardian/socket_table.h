@@ -38,8 +38,8 @@ class SocketTable {
   base::StatusOr<base::SocketId> FindSocket(const base::SocketEnd& local,
                                             const base::SocketEnd& remote);
 
-  // Whether the kernel still holds this very socket, and no process does: its owner has closed it
-  // while bytes were on their way.
+  // Whether the kernel still holds this very socket, and no process does: its owner has closed it.
+  // Not while bytes are left that the other side could still draw.
   base::StatusOr<bool> IsOrphan(const base::SocketId& id);
 
   // The cookies of all connections. The kernel lists piece by piece, so one that is there may be
@@ -53,7 +53,8 @@ class SocketTable {
  private:
   struct Row {
     base::SocketId id;
-    std::uint32_t inode = 0;  // 0: no process holds it
+    std::uint32_t inode = 0;   // 0: no process holds it
+    std::uint32_t queued = 0;  // bytes to send, or sent and not acknowledged
     std::uint8_t state = 0;
   };
   explicit SocketTable(base::UniqueFd netlink) : netlink_(std::move(netlink)) {}

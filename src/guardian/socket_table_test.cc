@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <vector>
+
 #include "base/testing/status_matchers.h"
 #include "gtest/gtest.h"
 
@@ -144,6 +146,21 @@ TEST_P(TableOfEachKind, AnOrphanIsWhatItsOwnerClosedAndTheKernelStillSends) {
   SocketId other = *id;
   ++other.cookie;
   EXPECT_THAT(table_.IsOrphan(other), StatusIs(StatusCode::kNotFound));
+}
+
+TEST_P(TableOfEachKind, WhatTheOtherSideCouldStillDrawIsNoOrphan) {
+  const auto id = table_.FindSocket(pair_.local(), pair_.remote());
+  ASSERT_THAT(id, IsOk());
+  const std::vector<char> block(1 << 16);
+  while (send(pair_.served(), block.data(), block.size(), MSG_DONTWAIT) > 0) {
+  }
+  pair_.CloseServed();
+  EXPECT_FALSE(*table_.IsOrphan(*id));
+  std::vector<char> read(1 << 16);
+  while (recv(pair_.guest(), read.data(), read.size(), 0) > 0) {
+  }
+  while (table_.IsOrphan(*id).ok() && !*table_.IsOrphan(*id)) {
+  }
 }
 
 TEST_P(TableOfEachKind, DestroysTheVerySocketOnlyAndResetsTheGuest) {

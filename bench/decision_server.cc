@@ -117,8 +117,7 @@ base::Status Run(const Arguments& arguments, const std::string& directory) {
   published.Set(snapshot);
   ops::Metrics metrics;
   limits::OpenStreams streams;
-  streams.Connected(fmt::format("{}:{}", kGuestAddress, kGuestPort), {1, {}, {}},
-                    limits::OpenStreams::Leg::kTransparent);
+  streams.Connected(fmt::format("{}:{}", kGuestAddress, kGuestPort), {1, {}, {}});
   std::atomic<std::uint64_t> allowed{0};
   std::atomic<std::uint64_t> denied{0};
   const rpc::AuthzServer server(

@@ -290,7 +290,7 @@ rpc::AuthzServer::Hooks Rig::CheckHooks() {
           .begin =
               [this](std::string_view, std::string_view id, limits::OpenStream stream) {
                 streams_.BeginUnreachable(id, std::move(stream));
-                return true;
+                return limits::Begun::kOpen;
               },
           .end = [this](std::string_view id) { streams_.End(id); }};
 }

@@ -24,6 +24,7 @@
 #include "issuer/issuer.h"
 #include "leaf_source.h"
 #include "listener_ports.h"
+#include "operator/cut_record.h"
 #include "policy_source.h"
 #include "running_edge.h"
 #include "services.h"
@@ -40,7 +41,6 @@ constexpr std::chrono::milliseconds kTick{100};
 constexpr int kTicksPerLease = 10;
 constexpr int kTicksPerSweep = 2;
 constexpr int kTicksPerTidy = 600;
-constexpr int kTicksPerStreamSweep = 20;
 constexpr std::chrono::seconds kDrainPatience{4};
 constexpr std::chrono::milliseconds kAcknowledgeProbe{50};
 
@@ -206,10 +206,13 @@ base::Status Control::OpenEdge(const StartingPolicy& starting) {
         RecordRefusedName(name, unreported);
       },
       clock_);
-  ASSIGN_OR_RETURN(cutter_, StreamCutter::Make({[this](const guardian::CutSockets& sockets) {
-                                                  return link_.Send(sockets);
-                                                },
-                                                metrics_, clock_}));
+  ASSIGN_OR_RETURN(cutter_,
+                   StreamCutter::Make(
+                       {[this](const guardian::CutSockets& sockets) { return link_.Send(sockets); },
+                        [this](const ops::CutReport& report) {
+                          ops::RecordCut(*recorder_, "token_expired", report);
+                        },
+                        metrics_, clock_}));
   ASSIGN_OR_RETURN(envoy_start_, EnvoyStart::Make(*typing_, envoy_, starting.policy->deployment));
   ASSIGN_OR_RETURN(edge_, RunningEdge::Make({.typing = *typing_,
                                              .keys = *keys_,
@@ -254,8 +257,7 @@ base::Status Control::OpenServices() {
               },
           .connected =
               [this](const rpc::Connection& connection, std::string_view peer) {
-                cutter_->Connected(connection.local, connection.remote, peer,
-                                   limits::OpenStreams::Leg::kExplicit);
+                cutter_->Connected(connection.local, connection.remote, peer);
               },
           .begin =
               [this](std::string_view peer, std::string_view id, limits::OpenStream stream) {
@@ -314,9 +316,8 @@ void Control::Housekeep(const std::stop_token& stop) {
     std::this_thread::sleep_for(kTick);  // tidy: allow the tick itself is what is waited for
     WatchReadiness();
     edge_->ConfirmRestrictions();
-    cutter_->CutExpired(edge_->snapshot()->policy->sessions.skew);
+    cutter_->Keep(*edge_->snapshot());
     if (tick % kTicksPerLease == 0) edge_->ads().RenewLeases();
-    if (tick % kTicksPerStreamSweep == 0) cutter_->Sweep();
     if (tick % kTicksPerSweep == 0) edge_->SweepLeaves();
     if (tick % kTicksPerTidy == 0) {
       const base::Status tidied = sessions_->Tidy();

@@ -13,8 +13,7 @@ std::unique_ptr<rpc::ConnectionCheck> CheckGuestConnections(RunningEdge& edge, L
                               std::string_view host) { return leaves.AdmitFrom(source, host); },
       .connected =
           [&cutter](const rpc::Connection& connection, std::string_view peer) {
-            cutter.Connected(connection.local, connection.remote, peer,
-                             limits::OpenStreams::Leg::kTransparent);
+            cutter.Connected(connection.local, connection.remote, peer);
           },
       .refused = [&metrics](authz::Reason reason) { metrics.ConnectionRefused(reason); }});
 }

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "authz/stream_right.h"
 #include "base/log.h"
 
 namespace exeat {
@@ -12,8 +13,19 @@ namespace {
 
 // One that Envoy was given in between is cut by the next look.
 constexpr std::chrono::milliseconds kLookAgain{50};
+constexpr int kTicksPerSecondLook = 10;
+constexpr int kTicksPerSweep = 20;
+// So many new connections since the last sweep are swept at once: most may be gone already.
+constexpr std::size_t kSweepAfter = 4096;
 
 }  // namespace
+
+bool StreamCutter::Table::Holds(const base::SocketId& id) {
+  base::MutexLock lock(mutex);
+  const auto found = sockets.FindSocket(id.local, id.remote);
+  if (found.ok()) return found->cookie == id.cookie;
+  return found.status().code() != base::StatusCode::kNotFound;
+}
 
 // Streams that are being ended; looks again while it waits, for a socket that was not found at
 // first.
@@ -21,24 +33,32 @@ class StreamCutter::Running final : public ops::Cut {
  public:
   Running(StreamCutter& owner, limits::Whose whose)
       : owner_(owner), whose_(std::move(whose)), started_(owner.parts_.clock.BootNow()) {
-    const auto found = owner_.streams_.Find(whose_);
-    open_ = found.streams + found.unreachable;
-    owner_.Send(found.sockets);
+    found_ = owner_.streams_.Find(whose_);
+    open_ = found_.streams + found_.unreachable;
+    owner_.Send(found_.sockets);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() override {
+    base::MutexLock lock(owner_.unproved_mutex_);
+    for (const base::SocketId& socket : found_.sockets) owner_.unproved_.insert(socket.cookie);
   }
 
   ops::CutReport Wait(std::chrono::milliseconds patience) override {
     const base::Clock& clock = owner_.parts_.clock;
     const base::BootTime deadline = started_ + patience;
-    ops::CutReport report;
-    report.open = open_;
-    while (open_ > 0) {
+    while (found_.left() > 0) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock.BootNow());
-      report.uncut = owner_.streams_.AwaitNone(
-          whose_, std::clamp(left, std::chrono::milliseconds(0), kLookAgain), clock);
-      if (report.uncut == 0 || left <= std::chrono::milliseconds(0)) break;
-      owner_.Send(owner_.streams_.Find(whose_).sockets);
+      owner_.streams_.AwaitGone(found_, std::clamp(left, std::chrono::milliseconds(0), kLookAgain),
+                                clock);
+      found_ = owner_.streams_.Find(whose_);
+      if (found_.left() == 0 || left <= std::chrono::milliseconds(0)) break;
+      owner_.ForgetGone(found_.sockets);
+      owner_.Send(found_.sockets);
     }
-    report.open = std::max(report.open, report.uncut);
+    ops::CutReport report;
+    report.uncut = found_.left();
+    report.open = std::max(open_, report.uncut);
     report.took = clock.BootNow() - started_;
     owner_.parts_.metrics.StreamsCut(report.open - report.uncut, report.uncut);
     if (report.open > 0 && report.uncut == 0) owner_.parts_.metrics.CutTook(report.took);
@@ -53,23 +73,31 @@ class StreamCutter::Running final : public ops::Cut {
   StreamCutter& owner_;
   const limits::Whose whose_;
   const base::BootTime started_;
+  limits::OpenStreams::Found found_;  // at the last look
   std::size_t open_ = 0;
 };
 
 base::StatusOr<std::unique_ptr<StreamCutter>> StreamCutter::Make(Parts parts) {
-  ASSIGN_OR_RETURN(guardian::SocketTable table, guardian::SocketTable::Open());
-  return std::unique_ptr<StreamCutter>(new StreamCutter(std::move(parts), std::move(table)));
+  ASSIGN_OR_RETURN(guardian::SocketTable asked, guardian::SocketTable::Open());
+  ASSIGN_OR_RETURN(guardian::SocketTable swept, guardian::SocketTable::Open());
+  return std::unique_ptr<StreamCutter>(
+      new StreamCutter(std::move(parts), std::move(asked), std::move(swept)));
 }
 
 void StreamCutter::Connected(const base::SocketEnd& local, const base::SocketEnd& remote,
-                             std::string_view peer, limits::OpenStreams::Leg leg) {
-  base::MutexLock lock(table_mutex_);
-  const auto socket = table_.FindSocket(local, remote);
-  if (socket.ok()) {
-    streams_.Connected(peer, *socket, leg);
-  } else {
-    streams_.Forget(peer);
+                             std::string_view peer) {
+  const auto socket = [&] {
+    base::MutexLock lock(asked_.mutex);
+    return asked_.sockets.FindSocket(local, remote);
+  }();
+  if (!socket.ok()) return streams_.Refuse(peer);
+  // The kernel may have given the guest's port to another connection.
+  std::vector<std::uint64_t> former;
+  for (const base::SocketId& one : streams_.SocketsOf(peer)) {
+    if (one.cookie != socket->cookie && !asked_.Holds(one)) former.push_back(one.cookie);
   }
+  if (!former.empty()) streams_.Closed(former);
+  streams_.Connected(peer, *socket);
 }
 
 std::unique_ptr<ops::Cut> StreamCutter::Begin(limits::Whose whose) {
@@ -86,32 +114,74 @@ void StreamCutter::Send(const std::vector<base::SocketId>& sockets) {
   }
 }
 
-void StreamCutter::CutExpired(std::chrono::seconds skew) {
-  const base::UnixSeconds now = parts_.clock.UnixNow();
-  const limits::Whose expired = [&](const limits::OpenStream& stream) {
-    return stream.claims->exp + skew.count() <= now;
-  };
-  const auto found = streams_.Find(expired);
-  if (!found.sockets.empty()) {
-    Send(found.sockets);
-    const std::size_t open = found.streams + found.unreachable;
-    const std::size_t left = streams_.AwaitNone(expired, kLookAgain, parts_.clock);
-    parts_.metrics.StreamsCut(open - std::min(open, left), 0);
+void StreamCutter::ForgetGone(const std::vector<base::SocketId>& sockets) {
+  std::vector<std::uint64_t> gone;
+  for (const base::SocketId& socket : sockets) {
+    if (!swept_.Holds(socket)) gone.push_back(socket.cookie);
   }
+  streams_.Gone(gone, parts_.clock.BootNow());
+}
+
+void StreamCutter::Keep(const authz::Snapshot& snapshot) {
+  ++ticks_;
+  CutExpired(snapshot.policy->sessions.skew);
+  if (ticks_ % kTicksPerSecondLook == 0) CutAgain(snapshot);
+  const bool is_crowded = streams_.connections() > swept_count_ + kSweepAfter;
+  if (is_crowded || ticks_ % kTicksPerSweep == 0) Sweep();
   parts_.metrics.SetOpenStreams(streams_.streams());
+}
+
+void StreamCutter::CutExpired(std::chrono::seconds skew) {
+  const base::UnixSeconds cutoff = parts_.clock.UnixNow() - skew.count();
+  const auto found = streams_.FindExpired(cutoff);
+  if (found.sockets.empty()) return;
+  const base::BootTime started = parts_.clock.BootNow();
+  Send(found.sockets);
+  streams_.AwaitGone(found, kLookAgain, parts_.clock);
+  const std::size_t left = streams_.FindExpired(cutoff).streams;
+  if (left >= found.streams) return;
+  parts_.metrics.StreamsCut(found.streams - left, 0);
+  parts_.expired({found.streams, left, parts_.clock.BootNow() - started});
+}
+
+void StreamCutter::CutAgain(const authz::Snapshot& snapshot) {
+  std::unordered_set<std::uint64_t> unproved;
+  {
+    base::MutexLock lock(unproved_mutex_);
+    unproved.swap(unproved_);
+  }
+  if (!unproved.empty()) {
+    const limits::Whose denied = [&](const limits::OpenStream& stream) {
+      return !authz::HasRight(stream, snapshot);
+    };
+    std::vector<base::SocketId> sockets = streams_.Find(denied).sockets;
+    std::erase_if(sockets, [&](const auto& socket) { return !unproved.contains(socket.cookie); });
+    if (!sockets.empty()) {
+      base::LogError("connections that must end are still open: cutting them again",
+                     {{"open", std::to_string(sockets.size())}});
+      Send(sockets);
+    }
+    base::MutexLock lock(unproved_mutex_);
+    for (const base::SocketId& socket : sockets) unproved_.insert(socket.cookie);
+  }
+  base::MutexLock lock(unproved_mutex_);
+  parts_.metrics.SetConnectionsUncut(unproved_.size());
 }
 
 void StreamCutter::Sweep() {
   base::StatusOr<std::unordered_set<std::uint64_t>> alive = [&] {
-    base::MutexLock lock(table_mutex_);
-    return table_.ListSockets();
+    base::MutexLock lock(swept_.mutex);
+    return swept_.sockets.ListSockets();
   }();
   if (!alive.ok()) {
     base::LogWarn("the kernel's sockets cannot be listed",
                   {{"error", base::Message(alive.status())}});
     return;
   }
-  streams_.Sweep(*alive, parts_.clock.BootNow());
+  streams_.Sweep(
+      *alive, [this](const base::SocketId& socket) { return swept_.Holds(socket); },
+      parts_.clock.BootNow());
+  swept_count_ = streams_.connections();
 }
 
 void StreamCutter::Heard(const guardian::SocketsCut& answer) { streams_.Closed(answer.closed); }

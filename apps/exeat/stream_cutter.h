@@ -1,9 +1,12 @@
 // Keeps what is open, and has the guardian end what must not go on.
 //
 // Order:     whoever denies puts the denial in force first and calls Begin after it.
-// Evidence:  a stream has ended when Envoy let go of its descriptor (the guardian's word) or wrote
-//            its end record; until then it counts as open.
-// Threads:   safe concurrently; Heard runs on the link's thread.
+// Evidence:  a connection has ended when Envoy let go of its descriptor (the guardian's word), or
+//            when no stream is open on it (Envoy's end records) and the kernel holds it no more;
+//            until then it counts as open.
+// Again:     what was not seen to end is looked at every second, and cut again while it is still
+//            denied.
+// Threads:   safe concurrently; Heard runs on the link's thread, Keep on one.
 // Source:    docs/walkthroughs/revoke.md, docs/adr/0015-open-streams.md
 #pragma once
 
@@ -12,7 +15,9 @@
 #include <functional>
 #include <memory>
 #include <string_view>
+#include <unordered_set>
 
+#include "authz/decision.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
@@ -28,6 +33,7 @@ class StreamCutter {
  public:
   struct Parts {
     std::function<base::Status(const guardian::CutSockets&)> send;  // to the guardian
+    std::function<void(const ops::CutReport&)> expired;  // streams that a token's end cut
     ops::Metrics& metrics;
     const base::Clock& clock;
   };
@@ -38,14 +44,13 @@ class StreamCutter {
 
   // A guest's connection, as Check heard of it. One that the kernel does not show, for a load
   // balancer in front or another network namespace, stays unknown.
-  void Connected(const base::SocketEnd& local, const base::SocketEnd& remote, std::string_view peer,
-                 limits::OpenStreams::Leg leg);
+  void Connected(const base::SocketEnd& local, const base::SocketEnd& remote,
+                 std::string_view peer);
 
   std::unique_ptr<ops::Cut> Begin(limits::Whose whose);
-  // Ends the streams whose token is over. Call a few times a second.
-  void CutExpired(std::chrono::seconds skew);
-  // Forgets connections whose end was lost. Call every few seconds.
-  void Sweep();
+  // Ends what a token's end denies and what should have ended before, and forgets connections that
+  // are gone. Call every tenth of a second.
+  void Keep(const authz::Snapshot& snapshot);
 
   void Heard(const guardian::SocketsCut& answer);
   void EnvoyStarted(const guardian::EnvoyStarted& started);
@@ -54,15 +59,29 @@ class StreamCutter {
 
  private:
   class Running;
-  StreamCutter(Parts parts, guardian::SocketTable table)
-      : parts_(std::move(parts)), table_(std::move(table)) {}
+  struct Table {
+    explicit Table(guardian::SocketTable opened) : sockets(std::move(opened)) {}
+    bool Holds(const base::SocketId& id);
+    base::Mutex mutex;
+    guardian::SocketTable sockets GUARDED_BY(mutex);
+  };
+  StreamCutter(Parts parts, guardian::SocketTable asked, guardian::SocketTable swept)
+      : parts_(std::move(parts)), asked_(std::move(asked)), swept_(std::move(swept)) {}
   void Send(const std::vector<base::SocketId>& sockets);
+  void ForgetGone(const std::vector<base::SocketId>& sockets);
+  void CutExpired(std::chrono::seconds skew);
+  void CutAgain(const authz::Snapshot& snapshot);
+  void Sweep();
 
   const Parts parts_;
   limits::OpenStreams streams_;
-  base::Mutex table_mutex_;
-  guardian::SocketTable table_ GUARDED_BY(table_mutex_);
+  Table asked_;  // by every connection
+  Table swept_;  // a list of all takes long, and nobody's connection waits for it
   std::atomic<std::uint64_t> batch_{0};
+  base::Mutex unproved_mutex_;
+  std::unordered_set<std::uint64_t> unproved_ GUARDED_BY(unproved_mutex_);  // cookies
+  int ticks_ = 0;                                                           // Keep's
+  std::size_t swept_count_ = 0;  // connections that the last sweep left
 };
 
 }  // namespace exeat

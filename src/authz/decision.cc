@@ -110,7 +110,8 @@ bool PermitsMethod(const policy::AllowRule& rule, std::string_view method) {
          std::find(rule.methods.begin(), rule.methods.end(), method) != rule.methods.end();
 }
 
-Refusal CheckMethodAndPath(const Facts& facts, const policy::Destination& destination) {
+Refusal CheckMethodAndPath(const Facts& facts, const policy::Destination& destination,
+                           const policy::AllowRule*& permitted_by) {
   if (EqualsIgnoringCase(facts.method, "trace") || EqualsIgnoringCase(facts.method, "track")) {
     return Reason::kMethodNotAllowed;
   }
@@ -119,7 +120,10 @@ Refusal CheckMethodAndPath(const Facts& facts, const policy::Destination& destin
   Reason refusal = Reason::kPathNotAllowed;
   for (const policy::AllowRule& rule : *destination.allow) {
     if (rule.path && !rule.path->Matches(facts.path)) continue;
-    if (PermitsMethod(rule, facts.method)) return std::nullopt;
+    if (PermitsMethod(rule, facts.method)) {
+      permitted_by = &rule;
+      return std::nullopt;
+    }
     refusal = Reason::kMethodNotAllowed;
   }
   return refusal;
@@ -153,7 +157,9 @@ Refusal JudgeIdentified(const Facts& facts, const Snapshot& snapshot, Verdict& v
   if (Refusal refusal = CheckGrant(claims, *verdict.destination)) return refusal;
   if (Refusal refusal = CheckAddress(*verdict.destination, snapshot)) return refusal;
   if (facts.leg == Leg::kConnect) return std::nullopt;
-  if (Refusal refusal = CheckMethodAndPath(facts, *verdict.destination)) return refusal;
+  if (Refusal refusal = CheckMethodAndPath(facts, *verdict.destination, verdict.rule)) {
+    return refusal;
+  }
   return CheckCredential(*verdict.destination, snapshot);
 }
 

@@ -66,6 +66,9 @@ struct Verdict {
   std::shared_ptr<const session::VerifiedClaims> claims;  // set once a token was verified
   // Points into Snapshot::policy; set once host and port were found, also on a later denial.
   const policy::Destination* destination = nullptr;
+  // Of that destination: permitted this request's method and path. Null on CONNECT, and where the
+  // destination has none.
+  const policy::AllowRule* rule = nullptr;
   std::string presented_token;  // kConnect, allowed: what to hand to jwt_authn as Bearer. Wipe it.
 };
 

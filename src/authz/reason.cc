@@ -79,6 +79,10 @@ constexpr Row RowOf(Reason reason) {
       return {"rate_limited", 429, true,
               "The egress policy's request rate for this session is used up. Wait and send less; "
               "an operator can raise limits.requests_per_minute."};
+    case Reason::kConcurrencyLimited:
+      return {"concurrency_limited", 429, true,
+              "Too many requests are open on one connection to the edge. Wait until some have "
+              "ended, or open another connection."};
     case Reason::kPostureDenyAll:
       return {"posture_deny_all", 403, false,
               "The edge is closed: its policy refuses every request at present. An operator can "

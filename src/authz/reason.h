@@ -26,6 +26,7 @@ enum class Reason {
   kAddressDenied,
   kAuthorityMismatch,
   kRateLimited,
+  kConcurrencyLimited,
   kPostureDenyAll,
   kCredentialUnavailable,
   kUpstreamTls,

@@ -36,6 +36,7 @@ constexpr Expected kAll[] = {
     {Reason::kAddressDenied, "address_denied", 403, false},
     {Reason::kAuthorityMismatch, "authority_mismatch", 421, false},
     {Reason::kRateLimited, "rate_limited", 429, true},
+    {Reason::kConcurrencyLimited, "concurrency_limited", 429, true},
     {Reason::kPostureDenyAll, "posture_deny_all", 403, false},
     {Reason::kCredentialUnavailable, "credential_unavailable", 503, true},
     {Reason::kUpstreamTls, "upstream_tls", 502, false},

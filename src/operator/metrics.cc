@@ -78,6 +78,9 @@ Metrics::Metrics() : registry_(std::make_unique<prometheus::Registry>()) {
   streams_uncut_ = AddCounter(*registry_, "exeat_streams_uncut_total",
                               "Streams that were not seen to end within the wait of their cut.");
   open_streams_ = AddGauge(*registry_, "exeat_open_streams", "Tunnels and requests that are open.");
+  connections_uncut_ =
+      AddGauge(*registry_, "exeat_connections_uncut",
+               "Connections that should have ended and are still open; cut again every second.");
   cut_means_ = AddGauge(*registry_, "exeat_stream_cut_means",
                         "How open streams can be cut: 0 not at all, 1 SOCK_DESTROY, 2 "
                         "pidfd_getfd, 3 both.");
@@ -119,6 +122,10 @@ void Metrics::StreamsCut(std::size_t ended, std::size_t still_open) {
 
 void Metrics::SetOpenStreams(std::size_t streams) {
   open_streams_->Set(static_cast<double>(streams));
+}
+
+void Metrics::SetConnectionsUncut(std::size_t connections) {
+  connections_uncut_->Set(static_cast<double>(connections));
 }
 
 void Metrics::SetCutMeans(std::uint32_t bits) { cut_means_->Set(static_cast<double>(bits)); }

@@ -47,6 +47,7 @@ class Metrics {
   void StreamsCut(std::size_t ended, std::size_t still_open);
 
   void SetOpenStreams(std::size_t streams);
+  void SetConnectionsUncut(std::size_t connections);
   void SetCutMeans(std::uint32_t bits);  // as guardian::EnvoyStarted: 0 none
   void SetLeaves(std::size_t leaves);
   void SetEnvoyUp(bool up);
@@ -76,6 +77,7 @@ class Metrics {
   prometheus::Counter* streams_cut_ = nullptr;
   prometheus::Counter* streams_uncut_ = nullptr;
   prometheus::Gauge* open_streams_ = nullptr;
+  prometheus::Gauge* connections_uncut_ = nullptr;
   prometheus::Gauge* cut_means_ = nullptr;
   prometheus::Gauge* leaves_ = nullptr;
   prometheus::Gauge* envoy_up_ = nullptr;

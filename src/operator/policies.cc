@@ -1,11 +1,12 @@
 #include "operator/policies.h"
 
-#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <utility>
 
+#include "authz/stream_right.h"
 #include "fmt/format.h"
+#include "operator/cut_record.h"
 
 namespace exeat::ops {
 namespace {
@@ -34,12 +35,7 @@ base::StatusOr<policy::PolicyPtr> LoadChecked(const PolicySource& source) {
 // Streams outlive the policy that allowed them, so what it would not allow now is ended.
 limits::Whose NoLongerAllowed(policy::PolicyPtr policy) {
   return [policy = std::move(policy)](const limits::OpenStream& stream) {
-    if (policy->posture != policy::Posture::kBump) return true;
-    const policy::Destination* destination = policy->Find(stream.destination->host, stream.port);
-    if (destination == nullptr) return true;
-    const auto& grants = stream.claims->grants;
-    return !destination->grant.empty() &&
-           std::find(grants.begin(), grants.end(), destination->grant) == grants.end();
+    return !authz::Permits(*policy, stream);
   };
 }
 
@@ -94,6 +90,7 @@ base::StatusOr<Applied> PolicyDesk::Apply(const PolicySource& source) {
   RETURN_IF_ERROR(stored);
   parts_.metrics.SetPolicyRevision(revision);
   const CutReport cut = parts_.edge.CutStreams(NoLongerAllowed(candidate))->Wait(kCutPatience);
+  RecordCut(parts_.recorder, "policy_applied", cut);
   if (!recorded.ok()) {
     return MakeStatus(recorded.code(), fmt::format("revision {} is in force and stored, but its "
                                                    "outcome was not recorded: {}",

@@ -2,7 +2,7 @@
 //
 // Order:      apply = load, check files, refuse what needs a restart, record the intent, publish to
 //             Envoy and wait for its acknowledgement, store the revision, record the outcome, end
-//             the streams whose destination or grant it took away.
+//             the streams that it no longer permits.
 //             The text that is in force and stored already makes no new revision, but is published
 //             all the same: what its files hold may have changed.
 //             All or nothing: after a failure the former policy is in force and stored.

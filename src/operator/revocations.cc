@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/log.h"
 #include "fmt/format.h"
+#include "operator/cut_record.h"
 #include "operator/text.h"
 
 namespace exeat::ops {
@@ -228,17 +228,7 @@ base::Status RevocationDesk::Record(const char* activity,
 
 CutReport RevocationDesk::AwaitCut(const Revoked& revoked) {
   const CutReport report = revoked.cut->Wait(kCutPatience);
-  if (report.open == 0) return report;
-  audit::Event event = EventOf("streams_cut", revoked.first);
-  event.phase = audit::Phase::kOutcome;
-  event.allowed = report.uncut == 0;
-  event.detail = fmt::format(
-      "{} of {} open streams ended within {} ms", report.open - report.uncut, report.open,
-      std::chrono::duration_cast<std::chrono::milliseconds>(report.took).count());
-  const base::Status recorded = parts_.recorder.Record(event);
-  if (!recorded.ok()) {
-    base::LogError("a cut could not be recorded", {{"error", base::Message(recorded)}});
-  }
+  RecordCut(parts_.recorder, EventOf("streams_cut", revoked.first), report);
   return report;
 }
 

@@ -122,6 +122,12 @@ bool PathRule::Matches(std::string_view path) const {
   return is_prefix_ ? plain.starts_with(text_) : plain == text_;
 }
 
+bool PathRule::Covers(const PathRule& other) const {
+  if (text_.empty()) return false;
+  if (is_prefix_) return other.text_.starts_with(text_);
+  return *this == other;
+}
+
 std::string_view PathOnly(std::string_view target) { return target.substr(0, target.find('?')); }
 
 }  // namespace exeat::policy

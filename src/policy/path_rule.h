@@ -22,6 +22,9 @@ class PathRule {
   // `path` may carry a query, which is not looked at.
   bool Matches(std::string_view path) const;
 
+  // Whether every path that `other` matches is matched here, too.
+  bool Covers(const PathRule& other) const;
+
   bool is_prefix() const { return is_prefix_; }
   // The exact path, or the prefix with its trailing slash.
   const std::string& text() const { return text_; }

@@ -17,6 +17,7 @@ using ::envoy::service::auth::v3::CheckResponse;
 
 constexpr int kGrpcPermissionDenied = 7;
 constexpr int kNewNameRetryAfterS = 60;
+constexpr int kTooManyRetryAfterS = 1;
 constexpr std::uint16_t kDefaultPort = 443;
 
 void AddHeader(HeaderValueOption* option, std::string_view key, std::string_view value) {
@@ -82,6 +83,11 @@ const audit::Event& EventOf(const CheckFacts& check, const authz::Snapshot& snap
   return event;
 }
 
+int RetryAfterS(authz::Reason reason) {
+  if (reason == authz::Reason::kRateLimited) return kNewNameRetryAfterS;
+  return reason == authz::Reason::kConcurrencyLimited ? kTooManyRetryAfterS : 0;
+}
+
 void Deny(authz::Reason reason, authz::Verdict& verdict) {
   verdict.allowed = false;
   verdict.reason = reason;
@@ -104,7 +110,7 @@ void RenderVerdict(const authz::Verdict& verdict, authz::Leg leg, std::string_vi
   response->mutable_status()->set_code(kGrpcPermissionDenied);
   auto* denied = response->mutable_denied_response();
   const int status = StatusOnLeg(verdict.reason, leg);
-  const int retry_after_s = verdict.reason == authz::Reason::kRateLimited ? kNewNameRetryAfterS : 0;
+  const int retry_after_s = RetryAfterS(verdict.reason);
   denied->mutable_status()->set_code(static_cast<::envoy::type::v3::StatusCode>(status));
   denied->set_body(authz::DenialBody(verdict.reason, request_id, retry_after_s));
   AddHeader(denied->add_headers(), "x-deny-reason", authz::Code(verdict.reason));
@@ -143,10 +149,14 @@ void AuthzServer::Register(const CheckFacts& check, SnapshotPtr& snapshot,
   limits::OpenStream stream;
   stream.claims = verdict.claims;
   stream.destination = {snapshot->policy, verdict.destination};
+  stream.rule = verdict.rule;
   stream.port = PortOf(check.facts.authority, *verdict.destination);
   stream.is_tunnel = check.facts.leg == authz::Leg::kConnect;
-  if (!hooks_.begin(check.source, check.request_id, std::move(stream))) {
-    Deny(authz::Reason::kStreamUncuttable, verdict);
+  const limits::Begun begun = hooks_.begin(check.source, check.request_id, std::move(stream));
+  if (begun != limits::Begun::kOpen) {
+    Deny(begun == limits::Begun::kTooMany ? authz::Reason::kConcurrencyLimited
+                                          : authz::Reason::kStreamUncuttable,
+         verdict);
     return;
   }
   SnapshotPtr now = hooks_.snapshot();

@@ -34,8 +34,10 @@ class AuthzServer final {
     std::function<void(authz::Leg, const authz::Verdict&, std::chrono::nanoseconds)> observe;
     // The connection of an allowed CONNECT; `peer` names it in every request on it.
     std::function<void(const Connection&, std::string_view peer)> connected;
-    // Registers an allowed stream; false, it could not be cut, is a denial (stream_uncuttable).
-    std::function<bool(std::string_view peer, std::string_view id, limits::OpenStream stream)>
+    // Registers an allowed stream; anything but kOpen is a denial (concurrency_limited when there
+    // are too many, else stream_uncuttable).
+    std::function<limits::Begun(std::string_view peer, std::string_view id,
+                                limits::OpenStream stream)>
         begin;
     // Takes back what `begin` registered.
     std::function<void(std::string_view id)> end;

@@ -56,7 +56,7 @@ class AuthzServerTest : public testing::Test {
   std::shared_ptr<const authz::Snapshot> snapshot_;
   base::FakeClock clock_;
   base::Status record_ = absl::OkStatus();
-  std::function<bool()> on_begin_ = [] { return true; };
+  std::function<limits::Begun()> on_begin_ = [] { return limits::Begun::kOpen; };
   std::vector<std::string> connected_;
   std::vector<limits::OpenStream> begun_;
   std::set<std::string> open_;
@@ -79,9 +79,9 @@ class AuthzServerTest : public testing::Test {
        .begin =
            [this](std::string_view, std::string_view id, limits::OpenStream stream) {
              begun_.push_back(std::move(stream));
-             if (!on_begin_()) return false;
-             open_.emplace(id);
-             return true;
+             const limits::Begun begun = on_begin_();
+             if (begun == limits::Begun::kOpen) open_.emplace(id);
+             return begun;
            },
        .end = [this](std::string_view id) { open_.erase(std::string(id)); }},
       clock_};
@@ -105,18 +105,23 @@ TEST_F(AuthzServerTest, RegistersNothingThatItRefuses) {
 }
 
 TEST_F(AuthzServerTest, RefusesWhatCouldNotBeCut) {
-  on_begin_ = [] { return false; };
+  on_begin_ = [] { return limits::Begun::kUnknownConnection; };
   EXPECT_EQ(Ask(Connect()), "stream_uncuttable");
   ASSERT_EQ(recorded_.size(), 1U);
   EXPECT_EQ(recorded_[0].reason, "stream_uncuttable");
   EXPECT_FALSE(recorded_[0].allowed);
 }
 
+TEST_F(AuthzServerTest, RefusesMoreThanAConnectionMayHaveOpen) {
+  on_begin_ = [] { return limits::Begun::kTooMany; };
+  EXPECT_EQ(Ask(Connect()), "concurrency_limited");
+}
+
 TEST_F(AuthzServerTest, SeesARevokeThatCameBetweenDecisionAndRegistration) {
   on_begin_ = [this] {
     edge_.denylist.Add({revocation::Kind::kSession, "a"});
     Publish();
-    return true;
+    return limits::Begun::kOpen;
   };
   EXPECT_EQ(Ask(Connect()), "session_revoked");
   EXPECT_TRUE(open_.empty()) << "a refused stream counts for nobody";
@@ -128,7 +133,7 @@ TEST_F(AuthzServerTest, GoesOnWhenWhatChangedMeanwhileStillAllowsIt) {
   on_begin_ = [this] {
     edge_.denylist.Add({revocation::Kind::kSession, "b"});
     Publish();
-    return true;
+    return limits::Begun::kOpen;
   };
   EXPECT_EQ(Ask(Connect()), "allowed");
   EXPECT_EQ(open_.size(), 1U);

@@ -180,7 +180,8 @@ class RevocationHistory : public testing::Test {
        .admit_name = [](std::string_view, std::string_view) { return true; },
        .observe = [](authz::Leg, const authz::Verdict&, std::chrono::nanoseconds) {},
        .connected = [](const Connection&, std::string_view) {},
-       .begin = [](std::string_view, std::string_view, limits::OpenStream) { return true; },
+       .begin = [](std::string_view, std::string_view,
+                   limits::OpenStream) { return limits::Begun::kOpen; },
        .end = [](std::string_view) {}},
       clock_};
   CheckQueue queue_{[this](const CheckRequest& request, CheckResponse& response) {

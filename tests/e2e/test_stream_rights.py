@@ -50,6 +50,8 @@ def test_a_stream_ends_by_itself_with_its_token(edge, opened, leg):
     assert bystander.lives()
     each = 2 if leg == "connect" else 1
     wait_for(lambda: edge.metric("exeat_streams_cut_total") == counted + each, "both are counted")
+    wait_for(lambda: [r for r in edge.audit(reason="token_expired")
+                      if r.exeat.get("activity") == "streams_cut"], "the cut is on record")
 
 
 def test_a_renewed_token_does_not_prolong_a_stream_of_the_old_one(edge, opened):
@@ -103,6 +105,55 @@ def test_who_holds_the_added_grant_keeps_the_stream(edge, opened, wanted):
         edge.apply(changed(wanted, needs_a_grant))
         assert gone.reset
         assert kept.lives()
+    finally:
+        edge.apply(wanted)
+
+
+@pytest.mark.parametrize("kind,leg", streams.ANSWERS)
+def test_an_answer_that_was_not_read_is_lost_with_its_token(edge, origin, leg, kind):
+    short = edge.session(ttl="2s")
+    with streams.unread_answer(edge, origin, leg, short, kind) as unread:
+        wait_for(lambda: unread.queued() == 0, "it is dropped with its token", 6)
+        unread.assert_lost()
+
+
+@pytest.mark.parametrize("kind,leg", streams.ANSWERS)
+def test_an_answer_that_was_not_read_is_lost_with_its_right(edge, origin, wanted, leg, kind):
+    mine = edge.session()
+    with streams.unread_answer(edge, origin, leg, mine, kind) as unread:
+        try:
+            edge.apply(changed(wanted, without("api")))
+            unread.assert_lost()
+        finally:
+            edge.apply(wanted)
+
+
+def allows(*rules):
+    def change(by_name, _):
+        by_name["api"]["allow"] = list(rules)
+    return change
+
+
+SOCKETS = {"methods": ["GET"], "path": "/ws"}
+
+
+@pytest.mark.parametrize("leg", LEGS)
+@pytest.mark.parametrize("rule", [{**SOCKETS, "path": "/other/**"}, {**SOCKETS, "methods": ["POST"]}],
+                         ids=["path", "method"])
+def test_a_narrowed_rule_ends_what_it_permitted_and_nothing_else(edge, opened, wanted, leg, rule):
+    mine = edge.session()
+    reading = {"methods": ["GET"], "path": "/sse"}
+    edge.apply(changed(wanted, allows(SOCKETS, reading)))
+    try:
+        gone, kept = opened(mine, leg), opened(mine, leg, kind="sse")
+        edge.apply(changed(wanted, allows(rule, reading)))
+        assert gone.reset and gone.broken(), repr(gone.problem)
+        assert kept.lives()
+        edge.apply(wanted)
+        assert kept.lives()
+        [record] = [r for r in edge.audit(reason="policy_applied")
+                    if r.exeat.get("activity") == "streams_cut"][-1:]
+        assert record.allowed and "open streams ended" in str(record)
     finally:
         edge.apply(wanted)
 

@@ -1,11 +1,14 @@
 """Open streams of every kind, one on each connection, and how each of them ends."""
+import contextlib
 import http.client
 import pathlib
 import socket
 import struct
 import threading
 
-from . import guest, h2client
+import h2.settings
+
+from . import guest, h2client, transport
 from .poll import wait_for
 from .websocket import WebSocket
 
@@ -177,3 +180,71 @@ def queued_for(local, peer):
         if fields[1:3] == [shown(peer), shown(local)]:
             return int(fields[4].split(":")[0], 16)
     return 0
+
+
+def slow_reader(edge, origin, leg, token, kind="kept", size=ENDLESS):
+    """A download whose reader has not begun, with megabytes for it in the edge's kernel."""
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    host, _, port = (edge.proxy if leg == "connect" else edge.transparent).rpartition(":")
+    small.settimeout(transport.TIMEOUT_S)
+    small.connect((host, int(port)))
+    target, path = f"api.example.test:{origin.port}", f"/download?bytes={size}"
+    own = [("x-exeat-session", token)]
+    if leg == "connect":
+        small.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: "
+                      f"{guest.basic(token)}\r\n\r\n".encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += small.recv(1)
+        assert b" 200 " in head
+        own = []
+    client = guest.speak(edge, small, "api.example.test", "2" if kind == "h2" else "1.1")
+    if kind == "h2":  # windows that let everything come at once
+        client.connection.increment_flow_control_window(1 << 24)
+        client.connection.update_settings(
+            {h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1 << 24})
+        client.start("GET", path, target, own)
+    else:
+        closing = [("connection", "close")] if kind == "closed" else []
+        client.send("GET", path, target, [*own, *closing])
+    return client.stream
+
+
+# How the connection goes on after an answer, HTTP/1.1 either way, or HTTP/2. What a redirected guest
+# is slow to read Envoy itself drops when it closes, so nothing of that kind is left to be drained.
+ANSWERS = [("kept", "connect"), ("kept", "transparent"), ("closed", "connect"),
+           ("h2", "connect"), ("h2", "transparent")]
+ANSWER_BYTES = 5 << 18
+DRAINED_AT_MOST = 1 << 19  # what fits into the guest's own buffer, generously
+
+
+class Unread:
+    def __init__(self, reader):
+        self._reader = reader
+        self._ends = reader.getsockname(), reader.getpeername()
+
+    def queued(self):
+        return queued_for(*self._ends)
+
+    def read(self):
+        return len(transport.read_until_closed(self._reader))
+
+    def assert_lost(self):
+        assert self.queued() == 0
+        assert self.read() <= DRAINED_AT_MOST
+
+    def assert_whole(self):
+        self._reader.settimeout(1)
+        assert self.read() >= ANSWER_BYTES
+
+
+@contextlib.contextmanager
+def unread_answer(edge, origin, leg, session, kind):
+    """An answer that has ended for the edge, and of which the guest has read nothing."""
+    reader = slow_reader(edge, origin, leg, session["token"], kind, ANSWER_BYTES)
+    unread = Unread(reader)
+    wait_for(lambda: ended_requests(edge, session["sid"]) == 1, "its end is told")
+    assert unread.queued() > DRAINED_AT_MOST
+    yield unread
+    reader.close()

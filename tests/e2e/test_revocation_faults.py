@@ -178,7 +178,7 @@ def test_a_request_that_was_sent_and_not_judged_yet_is_refused(edge, origin, leg
     host = f"api.example.test:{origin.port}"
     assert client.request("GET", "/", host, own).status == 200
     before, envoy = len(origin.requests), edge.roles()["envoy"]
-    envoy.send(signal.SIGSTOP)
+    envoy.stop()
     try:
         client.send("GET", "/pending", host, own)
         revoke = Revoke(edge, mine["sid"])

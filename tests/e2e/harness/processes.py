@@ -38,6 +38,15 @@ class Process:
     def kill(self):
         self.send(signal.SIGKILL)
 
+    def stop(self):
+        """SIGSTOP, until every thread stands: the others run on until the first has taken it."""
+        self.send(signal.SIGSTOP)
+
+        def stands():
+            tasks = os.listdir(f"/proc/{self.pid}/task")
+            return all(_stat(f"{self.pid}/task/{task}")[0] == "T" for task in tasks)
+        wait_for(stands, f"{self} stands still")
+
     def wait_gone(self, timeout_s=5):
         wait_for(lambda: self.state is None, f"{self} is gone and reaped", timeout_s)
 

@@ -110,6 +110,9 @@ TEST_F(Policies, ApplyEndsTheStreamsThatItNoLongerAllows) {
   const auto applied = desk_.Apply(Source("- {name: new, host: new.example.net, grant: mail}\n"));
   ASSERT_THAT(applied, IsOk());
   EXPECT_EQ(applied->cut.open, 2U);
+  EXPECT_EQ(audit_.events().back().activity, "streams_cut");
+  EXPECT_EQ(audit_.events().back().reason, "policy_applied");
+  EXPECT_EQ(audit_.events().back().policy_revision, applied->revision);
   ASSERT_EQ(edge_.cuts().size(), 1U);
   const limits::Whose whose = edge_.cuts().front();
   EXPECT_FALSE(whose(stream("docs.example.net", {})));

@@ -1,4 +1,5 @@
 """A revoke ends what is open: every kind of stream, on both legs, before its answer is complete."""
+import signal
 import threading
 import time
 
@@ -215,6 +216,38 @@ def test_a_bystander_reads_all_of_its_answer(edge, origin, leg):
         guest.get(edge, url(origin), mine["token"], leg)
         cut(edge, mine["sid"])
         unread.assert_whole()
+
+
+@pytest.mark.parametrize("first,second", [LEGS, LEGS[::-1]])
+def test_one_port_of_a_guest_hides_no_stream_behind_another(edge, origin, first, second):
+    """It may dial both of the edge's addresses from one port."""
+    mine, other = edge.session(), edge.session()
+    hidden = streams.slow_reader(edge, origin, first, mine["token"])
+    wait_for(lambda: edge.metric("exeat_open_streams") == streams_of(first), "it is registered")
+    same_port = hidden.getsockname()[1]
+    hiding = streams.slow_reader(edge, origin, second, other["token"], port=same_port)
+    both = streams_of(first) + streams_of(second)
+    wait_for(lambda: edge.metric("exeat_open_streams") == both, "both are registered")
+    assert cut(edge, mine["sid"]) == streams_of(first)
+    assert streams.Stream(hidden, None, pump=False).reset
+    hidden.close()
+    hiding.close()
+    wait_for(lambda: edge.metric("exeat_open_streams") == 0, "nothing stays registered")
+
+
+def test_what_was_not_seen_to_end_is_cut_again_and_counted_until_it_has(edge, started):
+    mine = edge.session()
+    stream, envoy = started("sse", "connect", mine), edge.roles()["envoy"]
+    envoy.stop()
+    try:
+        told = edge.run("session", "revoke", mine["sid"], "--json")
+        assert told.returncode == 1 and '"uncut":2' in told.stdout.replace(" ", ""), told
+        wait_for(lambda: edge.metric("exeat_connections_uncut") == 1, "it is cut again", 5)
+    finally:
+        envoy.send(signal.SIGCONT)
+    wait_for(lambda: edge.metric("exeat_connections_uncut") == 0, "it has ended", 5)
+    assert edge.metric("exeat_open_streams") == 0
+    assert stream.broken()
 
 
 @pytest.mark.parametrize("leg", LEGS)

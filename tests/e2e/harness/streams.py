@@ -182,13 +182,16 @@ def queued_for(local, peer):
     return 0
 
 
-def slow_reader(edge, origin, leg, token, kind="kept", size=ENDLESS):
-    """A download whose reader has not begun, with megabytes for it in the edge's kernel."""
+def slow_reader(edge, origin, leg, token, kind="kept", size=ENDLESS, port=0):
+    """A download whose reader has not begun, with megabytes for it in the edge's kernel; `port` is
+    the guest's own."""
     small = socket.socket()
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    host, _, port = (edge.proxy if leg == "connect" else edge.transparent).rpartition(":")
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    small.bind(("127.0.0.1", port))
+    host, _, edge_port = (edge.proxy if leg == "connect" else edge.transparent).rpartition(":")
     small.settimeout(transport.TIMEOUT_S)
-    small.connect((host, int(port)))
+    small.connect((host, int(edge_port)))
     target, path = f"api.example.test:{origin.port}", f"/download?bytes={size}"
     own = [("x-exeat-session", token)]
     if leg == "connect":

@@ -263,13 +263,16 @@ base::Status Control::OpenServices() {
               [this](std::string_view peer, std::string_view id, limits::OpenStream stream) {
                 return cutter_->streams().Begin(peer, id, std::move(stream));
               },
+          .may_vet = [this] { return edge_->vetted().MayVet(); },
           .end = [this](std::string_view id) { cutter_->streams().End(id); }},
       clock_);
   connections_ = CheckGuestConnections(*edge_, *leaves_, *cutter_, *recorder_, metrics_);
   access_log_ = std::make_unique<rpc::AccessLogServer>(rpc::AccessLogServer::Hooks{
       .record = [this](const audit::Event& event) { RecordOutcome(event); },
       .leaf_used = [this](std::string_view host) { leaves_->Used(host); },
-      .ended = [this](std::string_view id) { cutter_->streams().End(id); }});
+      .ended = [this](std::string_view id) { cutter_->streams().End(id); },
+      .vetted_ended = [this](std::string_view id) { cutter_->streams().EndIfOpen(id); },
+      .lost = [this] { edge_->vetted().CutAll("a stream of Envoy's access log has ended"); }});
   ASSIGN_OR_RETURN(access_, ops::MakeAccessSecret(state_.path));
   operator_ = std::make_unique<rpc::OperatorService>(
       rpc::OperatorService::Parts{*sessions_, *revocations_, *policies_, *edge_, metrics_,
@@ -362,6 +365,8 @@ void Control::Hear(const guardian::ToControl& message) {
   if (const auto* started = std::get_if<guardian::EnvoyStarted>(&message)) {
     envoy_runs_ = true;
     edge_->EnvoyStarted(*started);
+    edge_->vetted().Taken();
+    edge_->vetted().SetCuttable(started->cut_means != 0);
     cutter_->EnvoyStarted(*started);
     base::LogInfo("Envoy runs",
                   {{"pid", std::to_string(started->pid)}, {"confinement", started->confinement}});

@@ -16,6 +16,9 @@ namespace {
 constexpr std::chrono::seconds kAcknowledgeTimeout{10};
 constexpr std::chrono::seconds kResolveTimeout{2};
 constexpr int kSweepBatches = 8;
+// Envoy's list of revoked sessions.
+constexpr std::chrono::milliseconds kListPatience{1000};
+constexpr std::chrono::milliseconds kListProbe{20};
 
 }  // namespace
 
@@ -41,6 +44,7 @@ RunningEdge::RunningEdge(Parts parts)
                 [this](const std::string& type_url, const std::string& error) {
                   base::LogError("Envoy refused a push", {{"type", type_url}, {"error", error}});
                   parts_.metrics.Nacked();
+                  if (type_url == envoy::kExtensionType) vetted_.Refused();
                   base::MutexLock lock(mutex_);
                   ++status_.nacks;
                   status_.last_nack = error;
@@ -49,7 +53,17 @@ RunningEdge::RunningEdge(Parts parts)
                 [this](const std::vector<envoy::CompiledIn>& has) {
                   return parts_.envoy_start.Admit(has);
                 },
-            .connected = [this](int streams) { parts_.metrics.SetEnvoyUp(streams > 0); }}) {
+            .connected =
+                [this](int streams) {
+                  parts_.metrics.SetEnvoyUp(streams > 0);
+                  if (streams > 0) vetted_.Connected();
+                  if (streams == 0) vetted_.Disconnected();
+                }}),
+      vetted_({.streams = parts_.cutter.streams(),
+               .denylist = parts_.denylist,
+               .push = [this](const std::vector<std::string>& sids) { return PushRevoked(sids); },
+               .cut = [this](limits::Whose whose) { parts_.cutter.Begin(std::move(whose)); },
+               .metrics = parts_.metrics}) {
   snapshot_.Set(std::make_shared<authz::Snapshot>());
   status_.envoy_version = parts_.envoy_version;
 }
@@ -95,6 +109,7 @@ void RunningEdge::Enforce(policy::PolicyPtr policy, std::uint64_t revision,
 base::Status RunningEdge::Begin(policy::PolicyPtr policy, std::uint64_t revision) {
   ASSIGN_OR_RETURN(const std::vector<envoy::Resource> resources, Resources(*policy));
   ASSIGN_OR_RETURN(std::shared_ptr<session::Verifier> verifier, VerifierOf(*policy));
+  RETURN_IF_ERROR(PushRevoked({}));
   ads_.Preload(resources);
   Follow(policy);
   parts_.leaves.Use(policy);
@@ -153,10 +168,12 @@ base::Status RunningEdge::Publish(policy::PolicyPtr candidate, std::uint64_t rev
   const base::Status taken = ads_.Publish(resources, kAcknowledgeTimeout);
   if (!taken.ok()) {
     Follow(former);
-    SetRestrictionsInForce(ads_.streams() == 0 ||
-                           ads_.WaitAcknowledged(std::chrono::milliseconds(0)).ok());
+    const bool restored = ads_.WaitAcknowledged(std::chrono::milliseconds(0)).ok();
+    if (restored) vetted_.Taken();
+    SetRestrictionsInForce(ads_.streams() == 0 || restored);
     return taken;
   }
+  vetted_.Taken();
   Enforce(candidate, revision, std::move(verifier));
   ads_.LeavesChanged(parts_.leaves.Use(candidate));
   return absl::OkStatus();
@@ -191,9 +208,33 @@ void RunningEdge::SetRestrictionsInForce(bool in_force) {
   if (!in_force)
     base::LogError("Envoy has not acknowledged what it was sent: denying until it has");
   Rebuild();
+  if (!in_force) vetted_.CutAll("Envoy has not acknowledged what it was sent");
+}
+
+base::Status RunningEdge::PushRevoked(const std::vector<std::string>& sids) {
+  ASSIGN_OR_RETURN(envoy::Resource list, envoy::BuildRevoked(sids, parts_.typing));
+  ads_.Put({std::move(list)});
+  return absl::OkStatus();
+}
+
+void RunningEdge::DenylistChanged() {
+  Rebuild();
+  const std::size_t before = vetted_.listed();
+  if (!vetted_.Relist()) return;
+  list_sent_ = parts_.clock.BootNow();
+  if (vetted_.listed() < before) (void)ads_.WaitAcknowledged(kListPatience);
 }
 
 void RunningEdge::ConfirmRestrictions() {
+  vetted_.Tidy();
+  base::BootTime sent = list_sent_;
+  if (sent != base::BootTime{}) {
+    if (ads_.WaitAcknowledged(kListProbe).ok()) {
+      list_sent_.compare_exchange_strong(sent, base::BootTime{});
+    } else if (parts_.clock.BootNow() - sent >= kListPatience) {
+      SetRestrictionsInForce(false);
+    }
+  }
   if (snapshot()->restrictions_in_force) return;
   SetRestrictionsInForce(ads_.WaitAcknowledged(std::chrono::milliseconds(0)).ok());
 }

@@ -27,6 +27,7 @@
 #include "leaf_source.h"
 #include "operator/edge.h"
 #include "operator/metrics.h"
+#include "operator/vetted_tunnels.h"
 #include "resolver/resolver.h"
 #include "revocation/denylist.h"
 #include "rpc/ads_server.h"
@@ -63,8 +64,11 @@ class RunningEdge final : public ops::Edge {
   // Gives back and renews leaves. Call a few times a second.
   void SweepLeaves();
 
-  // Allows again once Envoy has acknowledged what it was late with. Call a few times a second.
+  // Denies while Envoy is late with its list of revoked sessions, and allows again once it has
+  // acknowledged what it was late with. Call a few times a second.
   void ConfirmRestrictions();
+
+  ops::VettedTunnels& vetted() { return vetted_; }
 
   void EnvoyStarted(const guardian::EnvoyStarted& started);
   void ListeningAt(const std::map<std::string, std::string>& listeners, bool ready);
@@ -74,7 +78,7 @@ class RunningEdge final : public ops::Edge {
   base::Status PublishKeys() override;
   ops::EdgeStatus Status() const override;
   std::string CaCertificate() const override { return parts_.ca_pem; }
-  void DenylistChanged() override { Rebuild(); }
+  void DenylistChanged() override;
   std::unique_ptr<ops::Cut> CutStreams(limits::Whose whose) override {
     return parts_.cutter.Begin(std::move(whose));
   }
@@ -90,6 +94,7 @@ class RunningEdge final : public ops::Edge {
   void Follow(const policy::PolicyPtr& policy);
   void AwaitAddresses();
   void SetRestrictionsInForce(bool in_force);
+  base::Status PushRevoked(const std::vector<std::string>& sids);
   void Rebuild();
   void AddressesChanged(const std::string& host, const resolver::Addresses& addresses);
   void CredentialChanged(const policy::Credential& credential, const base::Secret& value,
@@ -98,6 +103,9 @@ class RunningEdge final : public ops::Edge {
   const Parts parts_;
   rpc::AdsServer ads_;
   base::Published<std::shared_ptr<const authz::Snapshot>> snapshot_;
+
+  ops::VettedTunnels vetted_;
+  std::atomic<base::BootTime> list_sent_{base::BootTime{}};  // zero: Envoy has acknowledged it
 
   base::Mutex publishing_;  // one change of configuration at a time
   mutable base::Mutex mutex_;

@@ -33,7 +33,11 @@ class StreamCutter::Running final : public ops::Cut {
  public:
   Running(StreamCutter& owner, limits::Whose whose)
       : owner_(owner), whose_(std::move(whose)), started_(owner.parts_.clock.BootNow()) {
-    found_ = owner_.streams_.Find(whose_);
+    found_ = owner_.streams_.Find([this](const limits::OpenStream& stream) {
+      const bool meant = whose_(stream);
+      if (meant && stream.is_vetted) ++vetted_;
+      return meant;
+    });
     open_ = found_.streams + found_.unreachable;
     owner_.Send(found_.sockets);
   }
@@ -43,6 +47,8 @@ class StreamCutter::Running final : public ops::Cut {
     base::MutexLock lock(owner_.unproved_mutex_);
     for (const base::SocketId& socket : found_.sockets) owner_.unproved_.insert(socket.cookie);
   }
+
+  std::size_t vetted() const override { return vetted_; }
 
   ops::CutReport Wait(std::chrono::milliseconds patience) override {
     const base::Clock& clock = owner_.parts_.clock;
@@ -75,6 +81,7 @@ class StreamCutter::Running final : public ops::Cut {
   const base::BootTime started_;
   limits::OpenStreams::Found found_;  // at the last look
   std::size_t open_ = 0;
+  std::size_t vetted_ = 0;
 };
 
 base::StatusOr<std::unique_ptr<StreamCutter>> StreamCutter::Make(Parts parts) {

@@ -30,6 +30,7 @@ struct Event {
   std::string reason;    // denial code or operator's reason
   std::string sid, jti, sub;
   std::string request_id;
+  std::string vetted_by;           // request_id of the CONNECT whose intent this outcome belongs to
   std::string destination;         // name in the policy
   std::string credential;          // name, never a value
   std::string method, host, path;  // path without query

@@ -120,6 +120,7 @@ void AddChain(JsonLine& line, const Event& event, const Position& position) {
     line.Number("bytes_out", event.bytes_out);
   }
   line.TextIfAny("request_id", event.request_id);
+  line.TextIfAny("vetted_by", event.vetted_by);
   line.Number("policy_revision", event.policy_revision);
   line.Close();
   line.Close();

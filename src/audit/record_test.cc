@@ -171,8 +171,8 @@ TEST(Record, IsOneWellFormedLineWhateverTheGuestSent) {
     const std::size_t length = round % 3 == 0 ? 6000 : 20;
     for (std::string* field :
          {&event.activity, &event.reason, &event.sid, &event.jti, &event.sub, &event.request_id,
-          &event.destination, &event.credential, &event.method, &event.host, &event.path,
-          &event.source, &event.detail}) {
+          &event.vetted_by, &event.destination, &event.credential, &event.method, &event.host,
+          &event.path, &event.source, &event.detail}) {
       *field = noise(length);
     }
     const std::string line = Render(event);
@@ -186,8 +186,8 @@ TEST(Record, StaysBelowItsLimitWithEveryFieldAtItsLongest) {
   const std::string longest(100'000, '\x01');
   for (std::string* field :
        {&event.activity, &event.reason, &event.sid, &event.jti, &event.sub, &event.request_id,
-        &event.destination, &event.credential, &event.method, &event.host, &event.path,
-        &event.source, &event.detail}) {
+        &event.vetted_by, &event.destination, &event.credential, &event.method, &event.host,
+        &event.path, &event.source, &event.detail}) {
     *field = longest;
   }
   for (int kind = 0; kind < 5; ++kind) {

@@ -156,6 +156,8 @@ Refusal JudgeIdentified(const Facts& facts, const Snapshot& snapshot, Verdict& v
   if (Refusal refusal = CheckDestination(*authority, *snapshot.policy, verdict)) return refusal;
   if (Refusal refusal = CheckGrant(claims, *verdict.destination)) return refusal;
   if (Refusal refusal = CheckAddress(*verdict.destination, snapshot)) return refusal;
+  verdict.vetted = facts.leg == Leg::kConnect &&
+                   verdict.destination->authorize == policy::Authorize::kConnection;
   if (facts.leg == Leg::kConnect) return std::nullopt;
   if (Refusal refusal = CheckMethodAndPath(facts, *verdict.destination, verdict.rule)) {
     return refusal;
@@ -196,6 +198,7 @@ Refusal JudgeQuestion(const Question& question, const Snapshot& snapshot, Verdic
 Verdict Conclude(Verdict verdict, Refusal refusal) {
   verdict.allowed = !refusal;
   if (!refusal) return verdict;
+  verdict.vetted = false;
   verdict.reason = *refusal;
   base::Secret::Wipe(verdict.presented_token);
   return verdict;

@@ -69,6 +69,8 @@ struct Verdict {
   // Of that destination: permitted this request's method and path. Null on CONNECT, and where the
   // destination has none.
   const policy::AllowRule* rule = nullptr;
+  // kConnect, allowed: for this tunnel's destination Check need not be asked about each request.
+  bool vetted = false;
   std::string presented_token;  // kConnect, allowed: what to hand to jwt_authn as Bearer. Wipe it.
 };
 

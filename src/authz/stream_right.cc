@@ -39,6 +39,8 @@ bool Permits(const policy::Policy& policy, const limits::OpenStream& stream) {
   const policy::Destination* now = policy.Find(stream.destination->host, stream.port);
   if (now == nullptr) return false;
   if (!now->grant.empty() && !Contains(stream.claims->grants, now->grant)) return false;
+  // Which requests run in it is not known.
+  if (stream.is_vetted) return now->allow == stream.destination->allow;
   if (stream.is_tunnel || !now->allow) return true;
   static const AllowRule kEverything;
   return PermitsAllOf(*now->allow, stream.rule == nullptr ? kEverything : *stream.rule);

@@ -99,6 +99,16 @@ TEST(StreamRight, OfATunnelIsItsDestinationsWhateverMayBeAskedInside) {
   EXPECT_TRUE(Permits(Serving({{Rule({"GET"}, "/only")}}), tunnel));
 }
 
+TEST(StreamRight, OfAVettedTunnelEndsWithItsRules) {
+  const Rules former = {{Rule({"GET"}, "/a")}};
+  limits::OpenStream stream = AllowedBy(former);
+  stream.is_tunnel = stream.is_vetted = true;
+  EXPECT_TRUE(Permits(Serving(former), stream));
+  for (const Rules& rules : {Rules(), Rules({{Rule({"GET"}, "/b")}})}) {
+    EXPECT_FALSE(Permits(Serving(rules), stream)) << "what runs inside is not known";
+  }
+}
+
 TEST(StreamRight, EndsWithTheDenylist) {
   revocation::Denylist denylist;
   Snapshot snapshot;

@@ -86,12 +86,16 @@ std::int64_t MillisecondsSince(base::BootTime start) {
       .count();
 }
 
-int ReportNotDurable(Context& context, const ops::v1::RevokeAcknowledged& reply) {
+bool IsAcknowledged(const ops::v1::RevokeAcknowledged& reply) {
+  return reply.durable() && reply.uncut() == 0;
+}
+
+int ReportNotAcknowledged(Context& context, const ops::v1::RevokeAcknowledged& reply) {
   if (!context.json) {
     return Fail(context, base::MakeStatus(base::StatusCode::kUnavailable, reply.problem()));
   }
   context.out << JsonLine({{"acknowledged", false},
-                           {"in_force", true},
+                           {"in_force", reply.uncut() == 0},
                            {"durable", reply.durable()},
                            {"problem", reply.problem()}});
   return kFailed;
@@ -100,7 +104,7 @@ int ReportNotDurable(Context& context, const ops::v1::RevokeAcknowledged& reply)
 // Goes out whole before anything is said of streams.
 void ReportAcknowledged(Context& context, const Targets& targets,
                         const ops::v1::RevokeAcknowledged& reply, std::int64_t ms) {
-  if (!reply.durable()) return;
+  if (!IsAcknowledged(reply)) return;
   if (!reply.problem().empty()) context.err << "exeat: " << reply.problem() << "\n";
   if (context.json) {
     context.out << JsonLine({{"acknowledged", true},
@@ -174,7 +178,7 @@ int Revoke(Context& context, const Options& options) {
                      ReportAcknowledged(context, *targets, said, MillisecondsSince(started));
                    });
   if (!streams.ok()) return Fail(context, streams.status());
-  if (!reply.durable()) return ReportNotDurable(context, reply);
+  if (!IsAcknowledged(reply)) return ReportNotAcknowledged(context, reply);
   if (context.json) {
     context.out << JsonLine(StreamsJson(*streams));
   } else {

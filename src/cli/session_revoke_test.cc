@@ -59,6 +59,18 @@ TEST_F(Commands, SessionRevokeThatIsNotDurableFailsAndSaysThatItIsInForce) {
   EXPECT_THAT(text.err, HasSubstr("not stored: locked"));
 }
 
+TEST_F(Commands, SessionRevokeIsNotAcknowledgedWhileATunnelThatIsAskedAboutOnceIsOpen) {
+  edge_.acknowledged.set_uncut(1);
+  edge_.acknowledged.set_problem("1 open streams are not known to have ended");
+  const Ran json = Run({"session", "revoke", "sid1", "--json"});
+  EXPECT_EQ(json.code, 1);
+  const nlohmann::json said = nlohmann::json::parse(json.out);
+  EXPECT_EQ(said["acknowledged"], false);
+  EXPECT_EQ(said["in_force"], false);
+  EXPECT_EQ(said["durable"], true);
+  EXPECT_THAT(Run({"session", "revoke", "sid1"}).err, HasSubstr("not known to have ended"));
+}
+
 TEST_F(Commands, SessionRevokeWarnsOfAnIdThatTheEdgeDoesNotKnow) {
   EXPECT_THAT(Run({"session", "revoke", "sid1"}).err, IsEmpty());
   const Ran ran = Run({"session", "revoke", "sid2"});

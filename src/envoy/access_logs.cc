@@ -10,12 +10,14 @@ namespace {
 
 Json Common(const char* log_name, const std::string& leg) {
   const Json leg_tag = Json::object({{"tag", kLegTag}, {"value", leg}});
+  const Json vetted_by =
+      Json::object({{"tag", kVettedByTag}, {"value", CarriedFormat(kVettedByState)}});
   return {{"log_name", log_name},
           {"transport_api_version", "V3"},
           {"grpc_service", ControlGrpc()},
           {"buffer_flush_interval", "0.1s"},
           {"filter_state_objects_to_log", Json::array({kTargetState})},
-          {"custom_tags", Json::array({leg_tag})}};
+          {"custom_tags", Json::array({leg_tag, vetted_by})}};
 }
 
 }  // namespace

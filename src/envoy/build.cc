@@ -202,7 +202,6 @@ base::StatusOr<std::vector<Resource>> BuildStatic(const Inputs& inputs, const Ty
   RETURN_IF_ERROR(builder.Add(std::move(trusted)));
   RETURN_IF_ERROR(builder.AddClusters());
   for (Json& body : std::vector<Json>{JwtConnectFilter(trust), JwtBumpFilter(trust),
-                                      RevokedFilter(inputs.revoked_sids),
                                       RateLimitFilter(policy, inputs.max_live_sessions)}) {
     ASSIGN_OR_RETURN(Resource filter, MakeResource(std::move(body), typing));
     RETURN_IF_ERROR(builder.Add(std::move(filter)));

@@ -30,16 +30,15 @@ struct Inputs {
   std::string jwks;                          // public signing keys, a JSON document
   std::string trust_pem;                     // upstream_trust's content
   std::string session_issuer;                // iss of session tokens
-  std::vector<std::string> revoked_sids;     // the call-free second kill layer
   std::uint32_t max_live_sessions = 20'000;  // whose buckets are kept apart
 };
 
 // Clusters, listeners, routes, ECDS filters and the trust bundle, in the order to push them.
-// Endpoints, credentials and leaves come and go on their own.
+// Endpoints, credentials, leaves and the revoked list come and go on their own.
 base::StatusOr<std::vector<Resource>> BuildStatic(const Inputs& inputs, const Typing& typing,
                                                   Bodies bodies = Bodies::kDrop);
 
-// One ECDS resource alone, for a push that changes nothing else.
+// The revoked list, an ECDS filter: these sessions are denied without a question.
 base::StatusOr<Resource> BuildRevoked(const std::vector<std::string>& sids, const Typing& typing);
 
 }  // namespace exeat::envoy

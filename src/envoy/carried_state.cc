@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "envoy/names.h"
+
 namespace exeat::envoy {
 
 Json Carry(const char* key, const char* format) {
@@ -12,6 +14,11 @@ Json Carry(const char* key, const char* format) {
           {"format_string",
            {{"omit_empty_values", true},
             {"text_format_source", Json::object({{"inline_string", format}})}}}};
+}
+
+Json CarryFromCheck(const char* key, const char* metadata_key) {
+  return Carry(key,
+               fmt::format("%DYNAMIC_METADATA({}:{})%", kCheckNamespace, metadata_key).c_str());
 }
 
 Json CarryGuestAddress() {

@@ -14,6 +14,8 @@ namespace exeat::envoy {
 
 // One entry of a set_filter_state filter; absent when `format` gives nothing.
 Json Carry(const char* key, const char* format);
+// What Check wrote under `metadata_key` at CONNECT; absent when it wrote nothing.
+Json CarryFromCheck(const char* key, const char* metadata_key);
 // The guest's address and port, which the internal listener's original_dst filter restores.
 Json CarryGuestAddress();
 // The format that reads it inside: "-" when it is absent.

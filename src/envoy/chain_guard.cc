@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "envoy/asked_once.h"
 #include "envoy/guard_reading.h"
 #include "envoy/hygiene.h"
 #include "envoy/leg_guard.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 constexpr char kRbacFilter[] = "envoy.filters.http.rbac";
+constexpr char kExtAuthzFilter[] = "envoy.filters.http.ext_authz";
 constexpr char kRbac[] = "envoy.extensions.filters.http.rbac.v3.RBAC";
 constexpr char kRateLimit[] = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit";
 constexpr char kRouter[] = "envoy.extensions.filters.http.router.v3.Router";
@@ -101,12 +103,29 @@ base::Status CheckCleaning(const Resource& routes) {
   return Refuse(routes.name, "not every answer of an origin is cleaned");
 }
 
+const Json& OverrideOf(const Json& scope, const char* filter) {
+  return At(scope, {"typed_per_filter_config", filter});
+}
+
+// Whatever a route leads to, Check is asked about it, or was when its tunnel was opened.
+base::Status CheckAsked(const Resource& routes, const Json& host) {
+  const Json& skip = OverrideOf(host, kExtAuthzFilter);
+  bool asked = OverrideOf(routes.body, kExtAuthzFilter).is_null() &&
+               (skip.is_null() || IsBoundSkip(skip, Member(host, "domains")));
+  for (const Json& route : Member(host, "routes")) {
+    asked &= OverrideOf(route, kExtAuthzFilter).is_null();
+  }
+  if (asked) return absl::OkStatus();
+  return Refuse(routes.name, "ext_authz is skipped for more than a tunnel vetted for that host");
+}
+
 base::Status CheckOpening(const Resource& routes, const Json& host, const Json& route) {
   const Json* opening = nullptr;
   for (const Json* scope : {&routes.body, &host, &route}) {
     const Json& overrides = Member(*scope, "typed_per_filter_config");
     for (const auto& [filter, config] : overrides.items()) {
       if (scope == &routes.body && filter == kCleanerFilter) continue;  // CheckCleaning
+      if (filter == kExtAuthzFilter) continue;                          // CheckAsked
       if (filter != kRbacFilter) return Refuse(routes.name, "a route overrides " + filter);
       opening = &config;
     }
@@ -135,9 +154,14 @@ bool DeniesAll(const Json& rbac) {
   return false;
 }
 
+const Json& Asked(const Json& config, std::string_view message) {
+  return message == kExtAuthzMessage ? ExtAuthzInside(config) : config;
+}
+
 bool Fits(const Json& filter, const Place& place) {
   if (IsTrue(Member(filter, "disabled")) || IsTrue(Member(filter, "is_optional"))) return false;
-  if (!place.discovered) return HasType(Member(filter, "typed_config"), place.message);
+  const Json& config = Member(filter, "typed_config");
+  if (!place.discovered) return HasType(Asked(config, place.message), place.message);
   const Json& discovery = Member(filter, "config_discovery");
   return Member(discovery, "type_urls") == Json::array({TypeUrl(place.message)}) &&
          Member(discovery, "default_config").is_null();
@@ -156,7 +180,7 @@ base::Status CheckFilters(const Resource& listener, const Json& manager) {
   if (Member(filters[0], "typed_config").size() != 1) {
     return Refuse(listener.name, "header_mutation changes more than the routes say");
   }
-  if (MayPassUnasked(Member(filters[2], "typed_config"))) {
+  if (MayPassUnasked(ExtAuthzInside(Member(filters[2], "typed_config")))) {
     return Refuse(listener.name, "ext_authz can be passed without an answer");
   }
   if (!DeniesAll(Member(filters[4], "typed_config"))) {
@@ -219,6 +243,8 @@ base::Status ChainCheck::SeeCluster(const Resource& cluster) {
 base::Status ChainCheck::SeeRoutes(const Resource& routes) {
   bool leads_to_credential = false;
   for (const Json& host : Member(routes.body, "virtual_hosts")) {
+    RETURN_IF_ERROR(CheckAsked(routes, host));
+    if (!OverrideOf(host, kExtAuthzFilter).is_null()) guarded_.insert(routes.name);
     for (const Json& route : Member(host, "routes")) {
       const Json& action = Member(route, "route");
       RETURN_IF_ERROR(CheckAction(routes, action));

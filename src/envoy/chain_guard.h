@@ -7,9 +7,10 @@
 //             exactly header_mutation, jwt_authn, ext_authz, revoked rbac, rbac, ratelimit,
 //             router use, on an internal listener that only the two legs reach (leg_guard.h);
 //             the routes name what header_mutation removes from every answer; neither route nor
-//             virtual host switches one of them off; the base rbac denies all and the destination's
-//             own allows only what demands a verified session; nothing else (a TCP proxy, a tunnel,
-//             a mirror, a header) can reach such a cluster.
+//             virtual host switches one of them off, but for a virtual host that skips ext_authz
+//             for what was vetted for it (asked_once.h); the base rbac denies all and the
+//             destination's own allows only what demands a verified session; nothing else (a TCP
+//             proxy, a tunnel, a mirror, a header) can reach such a cluster.
 // Errors:     kFailedPrecondition names the resource and the rule.
 // Source:     docs/adr/0001-stock-envoy.md
 #pragma once
@@ -37,7 +38,7 @@ class ChainCheck {
   base::Status CheckManager(const Resource& listener, const nlohmann::json& manager);
 
   std::set<std::string> injecting_;  // clusters
-  std::set<std::string> guarded_;    // route configurations with a route to one of them
+  std::set<std::string> guarded_;    // route configurations with a route to one, or a skip
   std::size_t latest_ = 0;           // of the order above
 };
 

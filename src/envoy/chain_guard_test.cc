@@ -170,7 +170,7 @@ TEST_F(ChainGuard, RefusesARouteThatSwitchesRbacOff) {
 TEST_F(ChainGuard, RefusesAVirtualHostThatSwitchesExtAuthzOff) {
   Routes()["virtual_hosts"][0]["typed_per_filter_config"]["envoy.filters.http.ext_authz"] =
       Json::object({{"disabled", true}});
-  ExpectRefused("overrides envoy.filters.http.ext_authz");
+  ExpectRefused("ext_authz is skipped");
 }
 
 TEST_F(ChainGuard, RefusesAPolicyThatDemandsNoSession) {

@@ -54,13 +54,14 @@ Json Manager(const char* name, const std::string& leg) {
 }
 
 Json SetFilterState() {
-  return Extension(
-      "envoy.filters.http.set_filter_state",
-      "envoy.extensions.filters.http.set_filter_state.v3.Config",
-      Json::object({{"on_request_headers",
-                     Json::array({CarryGuestAddress(), Carry(kLegState, kLegTunnel),
-                                  Carry(kTargetState, "%REQ(:authority)%"),
-                                  Carry(kTunnelState, "%REQ(proxy-authorization)%")})}}));
+  return Extension("envoy.filters.http.set_filter_state",
+                   "envoy.extensions.filters.http.set_filter_state.v3.Config",
+                   Json::object({{"on_request_headers",
+                                  Json::array({CarryGuestAddress(), Carry(kLegState, kLegTunnel),
+                                               Carry(kTargetState, "%REQ(:authority)%"),
+                                               Carry(kTunnelState, "%REQ(proxy-authorization)%"),
+                                               CarryFromCheck(kVettedState, kVettedKey),
+                                               CarryFromCheck(kVettedByState, kVettedByKey)})}}));
 }
 
 Json ConnectRoutes() {
@@ -124,6 +125,7 @@ Json BumpedManager() {
   const std::vector<Json> own = {SetHeader(kLegHeader, CarriedFormat(kLegState)),
                                  SetHeader(kTunnelHeader, CarriedFormat(kTunnelState)),
                                  SetHeader(kTargetHeader, CarriedFormat(kTargetState)),
+                                 SetHeader(kVettedHeader, CarriedFormat(kVettedState)),
                                  SetHeader(kSniHeader, "%REQUESTED_SERVER_NAME%")};
   Json config = Manager(kBumpListener, CarriedFormat(kLegState));
   config["normalize_path"] = true;

@@ -1,5 +1,6 @@
 #include "envoy/ext_authz.h"
 
+#include "envoy/asked_once.h"
 #include "envoy/names.h"
 
 namespace exeat::envoy {
@@ -47,7 +48,7 @@ Json BumpedExtAuthz() {
       Patterns({":authority", ":method", ":path", "x-request-id", "authorization", "x-api-key",
                 kSessionHeader, kTunnelHeader, kTargetHeader, kLegHeader});
   config["decoder_header_mutation_rules"] = {{"disallow_all", true}, {"disallow_is_error", true}};
-  return Extension(kName, kMessage, std::move(config));
+  return AskedUnlessVetted(Extension(kName, kMessage, std::move(config)));
 }
 
 // The server name that tls_inspector read arrives as destination.service, which is always UTF-8;

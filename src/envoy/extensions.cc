@@ -17,6 +17,9 @@ constexpr char kClusterFilters[] = "envoy.filters.http.upstream";
 constexpr char kFilterState[] = "filter_state.object";
 constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
+// The action of the filter that skips another one, which has it without listing it.
+constexpr char kSkipFilter[] = "envoy.extensions.filters.common.matcher.action.v3.SkipFilter";
+
 // Types of protobuf itself configure what is no extension, or is one that Envoy does not list.
 constexpr std::string_view kOfProtobuf = "google.protobuf.";
 
@@ -25,7 +28,8 @@ void AddType(const Json& message, const char* category, std::set<Need>& needs) {
   if (!url.is_string()) return;
   std::string type = url.get<std::string>();
   type.erase(0, type.rfind('/') + 1);
-  if (!type.starts_with(kOfProtobuf)) needs.insert({std::move(type), category});
+  if (type != kSkipFilter && !type.starts_with(kOfProtobuf))
+    needs.insert({std::move(type), category});
 }
 
 void AddNode(const Json& node, std::set<Need>& needs) {
@@ -63,12 +67,12 @@ Inputs Everything() {
                           .credential = "c",
                           .grant = "g",
                           .allow = {{{.methods = {"GET"}, .path = policy::PathRule::Parse("/**")}}},
-                          .limits = policy.limits}};
+                          .limits = policy.limits,
+                          .authorize = policy::Authorize::kConnection}};
   return {.policy = std::make_shared<const policy::Policy>(std::move(policy)),
           .jwks = R"({"keys":[]})",
           .trust_pem = "-----BEGIN CERTIFICATE-----\n",
-          .session_issuer = "none",
-          .revoked_sids = {"s"}};
+          .session_issuer = "none"};
 }
 
 }  // namespace

@@ -30,8 +30,8 @@ constexpr const char* kForwarding[] = {"forwarded",         "via",
 // Origins that honour these act on another method or path than the one the policy allowed.
 constexpr const char* kOverrides[] = {"x-http-method-override", "x-http-method",
                                       "x-method-override", "x-original-url", "x-rewrite-url"};
-constexpr const char* kOwn[] = {kTunnelHeader, kLegHeader, kTargetHeader, kSniHeader,
-                                kSessionHeader};
+constexpr const char* kOwn[] = {kTunnelHeader, kLegHeader, kTargetHeader,
+                                kVettedHeader, kSniHeader, kSessionHeader};
 
 std::vector<std::string> Sorted(std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
@@ -103,9 +103,9 @@ Json HygieneFilter(const policy::Policy& policy) {
 
 Json EarlyMutation(const std::vector<Json>& own) {
   // A guest that chose x-request-id would choose the key under which audit joins its records.
-  Json mutations =
-      Json::array({Remove("x-request-id"), RemovePrefix("x-envoy-"), Remove(kTunnelHeader),
-                   Remove(kLegHeader), Remove(kTargetHeader), Remove(kSniHeader)});
+  Json mutations = Json::array({Remove("x-request-id"), RemovePrefix("x-envoy-"),
+                                Remove(kTunnelHeader), Remove(kLegHeader), Remove(kTargetHeader),
+                                Remove(kVettedHeader), Remove(kSniHeader)});
   for (const Json& header : own) mutations.push_back(Json::object({{"append", header}}));
   return Extension("envoy.http.early_header_mutation.header_mutation",
                    "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",

@@ -21,10 +21,11 @@ struct OwnHeader {
   const char* name;
   const char* value;
 };
-constexpr std::array<OwnHeader, 4> kOwnHeaders = {{
+constexpr std::array<OwnHeader, 5> kOwnHeaders = {{
     {kLegHeader, "%FILTER_STATE(exeat.leg:PLAIN)%"},
     {kTunnelHeader, "%FILTER_STATE(exeat.tunnel:PLAIN)%"},
     {kTargetHeader, "%FILTER_STATE(exeat.target:PLAIN)%"},
+    {kVettedHeader, "%FILTER_STATE(exeat.vetted:PLAIN)%"},
     {kSniHeader, "%REQUESTED_SERVER_NAME%"},
 }};
 
@@ -116,6 +117,9 @@ base::Status CheckConnectFilters(const Resource& listener, const Json& filters) 
       Carried(entries, kTargetState) != "%REQ(:authority)%" ||
       Carried(entries, kTunnelState) != "%REQ(proxy-authorization)%") {
     return Refuse(listener.name, "does not carry leg, target, token and address inward");
+  }
+  if (Carried(entries, kVettedState) != "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:vetted)%") {
+    return Refuse(listener.name, "vets a tunnel by more than Check's answer");
   }
   return absl::OkStatus();
 }

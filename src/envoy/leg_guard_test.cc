@@ -176,7 +176,7 @@ TEST_F(LegGuard, RefusesAHeaderOfOursThatIsALiteral) {
     fewer.erase(i);
     ExpectRefusedWith(Mutations(), fewer, "is not what was carried inward");
   }
-  EXPECT_EQ(ours, 4);
+  EXPECT_EQ(ours, 5);
 }
 
 }  // namespace

@@ -35,6 +35,8 @@ inline constexpr char kLegTransparent[] = "transparent";  // a request on a redi
 // Tunnel leg only: "Bearer TOKEN" as verified at CONNECT, and the CONNECT target.
 inline constexpr char kTunnelHeader[] = "x-exeat-tunnel";
 inline constexpr char kTargetHeader[] = "x-exeat-target";
+// What this tunnel was vetted for at CONNECT, HOST:PORT, or "-" (asked_once.h).
+inline constexpr char kVettedHeader[] = "x-exeat-vetted";
 // The SNI of the connection, lower case; routes compare it with the destination's host.
 inline constexpr char kSniHeader[] = "x-exeat-sni";
 // Where a guest may put its token beside the usual places.
@@ -42,23 +44,32 @@ inline constexpr char kSessionHeader[] = "x-exeat-session";
 inline constexpr char kDenyReasonHeader[] = "x-deny-reason";
 
 // Filter state carried over the internal hop. The leg is always there; tunnel and target only
-// behind `explicit`.
+// behind `explicit`; the last two only in a tunnel that Check has vetted (asked_once.h).
 inline constexpr char kLegState[] = "exeat.leg";
 inline constexpr char kTunnelState[] = "exeat.tunnel";
 inline constexpr char kTargetState[] = "exeat.target";
+inline constexpr char kVettedState[] = "exeat.vetted";       // the destination, HOST:PORT
+inline constexpr char kVettedByState[] = "exeat.vetted_by";  // the CONNECT's x-request-id
 
 // Metadata that jwt_authn writes: namespace, the session's claims, and those of a second token.
 inline constexpr char kJwtNamespace[] = "envoy.filters.http.jwt_authn";
 inline constexpr char kSessionKey[] = "session";
 inline constexpr char kBesideKey[] = "beside";
 
+// Metadata that Check writes at the CONNECT of a vetted tunnel.
+inline constexpr char kCheckNamespace[] = "envoy.filters.http.ext_authz";
+inline constexpr char kVettedKey[] = "vetted";
+inline constexpr char kVettedByKey[] = "vetted_by";
+
 // Route metadata: which destination a route serves.
 inline constexpr char kRouteNamespace[] = "exeat";
 inline constexpr char kDestinationKey[] = "destination";
 
-// In each access log entry, the leg as above; "l4" log names hold connections closed before TLS.
+// In each access log entry, the leg as above, and kVettedByState or "-"; "l4" log names hold
+// connections closed before TLS.
 inline constexpr char kHttpLogName[] = "exeat.http";
 inline constexpr char kConnectionLogName[] = "exeat.l4";
 inline constexpr char kLegTag[] = "leg";
+inline constexpr char kVettedByTag[] = "vetted_by";
 
 }  // namespace exeat::envoy

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "envoy/asked_once.h"
 #include "envoy/hygiene.h"
 #include "envoy/names.h"
 #include "envoy/rbac.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::uint16_t kHttpsPort = 443;
 constexpr char kRbacFilter[] = "envoy.filters.http.rbac";
+constexpr char kExtAuthzFilter[] = "envoy.filters.http.ext_authz";
 
 // Long answers are normal (streams, downloads): silence ends a request, not its age.
 constexpr char kIdleTimeout[] = "300s";
@@ -86,9 +88,13 @@ std::string UpgradeClusterName(const policy::Destination& destination, std::uint
 Json VirtualHost(const policy::Destination& destination, std::uint16_t port) {
   Json domains = Json::array({fmt::format("{}:{}", destination.host, port)});
   if (port == kHttpsPort) domains.push_back(destination.host);
+  Json overrides = {{kRbacFilter, DestinationRbac(destination)}};
+  if (destination.authorize == policy::Authorize::kConnection) {
+    overrides[kExtAuthzFilter] = SkipVetted(destination, port);
+  }
   return {{"name", ClusterName(destination, port)},
           {"domains", std::move(domains)},
-          {"typed_per_filter_config", {{kRbacFilter, DestinationRbac(destination)}}},
+          {"typed_per_filter_config", std::move(overrides)},
           {"routes", Json::array({NoConnect(), Route(destination, port, true),
                                   Route(destination, port, false), Misdirected()})}};
 }

@@ -42,10 +42,9 @@ Judgement Validate(const Json& bootstrap, const std::string& name) {
 }
 
 Json Whole(const policy::Policy& policy) {
-  Inputs inputs = testing::SmallInputs(policy);
-  inputs.revoked_sids = {"s-1", "s-2"};
-  const auto resources = BuildStatic(inputs, testing::Types(), Bodies::kKeep);
+  auto resources = BuildStatic(testing::SmallInputs(policy), testing::Types(), Bodies::kKeep);
   EXPECT_TRUE(resources.ok()) << resources.status();
+  resources->push_back(*BuildRevoked({"s-1", "s-2"}, testing::Types()));
   return testing::Inlined(*resources, BuildBootstrap({.node_id = "edge-1",
                                                       .deployment = "acme-dev",
                                                       .control_socket = "/tmp/control.sock",

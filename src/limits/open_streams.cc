@@ -21,7 +21,10 @@ bool SameRule(const policy::AllowRule* a, const policy::AllowRule* b) {
 bool Covers(const OpenStream& carried, const OpenStream& stream) {
   if (!SameToken(carried, stream)) return false;
   if (carried.destination == nullptr) return true;
-  if (carried.is_tunnel != stream.is_tunnel || carried.port != stream.port) return false;
+  if (carried.is_tunnel != stream.is_tunnel || carried.is_vetted != stream.is_vetted ||
+      carried.port != stream.port) {
+    return false;
+  }
   if (carried.destination == stream.destination) return carried.rule == stream.rule;
   return stream.destination != nullptr && carried.destination->host == stream.destination->host &&
          SameRule(carried.rule, stream.rule);
@@ -153,16 +156,24 @@ void OpenStreams::Unchain(Entry& entry) {
 void OpenStreams::End(std::string_view id) {
   base::MutexLock lock(mutex_);
   const StreamId name = StreamId::Of(id);
-  const auto found = streams_.find(name);
-  if (found == streams_.end()) {
-    if (early_.size() >= kEarlyEnds) early_before_ = std::exchange(early_, {});
-    early_.insert(name);
-    return;
-  }
+  if (EndLocked(name)) return;
+  if (early_.size() >= kEarlyEnds) early_before_ = std::exchange(early_, {});
+  early_.insert(name);
+}
+
+void OpenStreams::EndIfOpen(std::string_view id) {
+  base::MutexLock lock(mutex_);
+  (void)EndLocked(StreamId::Of(id));
+}
+
+bool OpenStreams::EndLocked(const StreamId& id) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return false;
   const bool unreachable = found->second.connection == &unreachable_;
   Unchain(found->second);
   streams_.erase(found);
   if (unreachable && !waiting_.empty()) ended_.NotifyAll();
+  return true;
 }
 
 void OpenStreams::DropSocketLocked(std::uint64_t cookie) {

@@ -46,6 +46,7 @@ struct OpenStream {
   const policy::AllowRule* rule = nullptr;  // of that destination; null where it has none
   std::uint16_t port = 0;
   bool is_tunnel = false;  // a CONNECT, not a request
+  bool is_vetted = false;  // a tunnel whose requests Check is not asked about, so they are not here
 };
 
 // Which streams are meant; called under the lock, so it must be quick and not call back.
@@ -70,6 +71,8 @@ class OpenStreams {
   // One that is not open yet is remembered for a while: Check and the end records come on two ways
   // without an order, and a guest may be gone before Check has decided.
   void End(std::string_view id);
+  // As End for one that may never begin, so that it is not remembered.
+  void EndIfOpen(std::string_view id);
 
   struct Found {
     std::vector<base::SocketId> sockets;  // each once
@@ -157,6 +160,7 @@ class OpenStreams {
   void RememberLocked(Connection& connection, const OpenStream& stream) REQUIRES(mutex_);
   static void Chain(Entry& entry, Connection& connection);
   static void Unchain(Entry& entry);
+  bool EndLocked(const StreamId& id) REQUIRES(mutex_);
   static std::size_t Count(const Connection& connection, const Whose& whose);
   static void Add(const Connection& connection, std::size_t streams, Found& found);
   static bool ForgetRenewed(Connection& connection, base::UnixSeconds cutoff);

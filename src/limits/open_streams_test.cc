@@ -80,6 +80,15 @@ TEST(OpenStreams, BeginsNothingUnderANameThatCannotBeSeenUntilItIs) {
   EXPECT_EQ(streams.Begin("p", "r", Stream("a")), Begun::kOpen);
 }
 
+TEST(OpenStreams, RemembersNoEndOfWhatMayNeverBegin) {
+  OpenStreams streams;
+  streams.Connected("p", Socket(1));
+  streams.EndIfOpen("r");
+  EXPECT_EQ(streams.Begin("p", "r", Stream("a")), Begun::kOpen);
+  streams.EndIfOpen("r");
+  EXPECT_EQ(streams.streams(), 0u);
+}
+
 TEST(OpenStreams, CountsWhatCannotBeCut) {
   OpenStreams streams;
   streams.BeginUnreachable("r", Stream("a"));

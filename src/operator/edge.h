@@ -59,6 +59,9 @@ class Cut {
   virtual ~Cut() = default;
   // Returns once Envoy has let go of every one of them, or `patience` is over.
   virtual CutReport Wait(std::chrono::milliseconds patience) = 0;
+  // Tunnels among them whose requests are not asked about: what denies is in force for these only
+  // once they have ended.
+  virtual std::size_t vetted() const = 0;
 };
 
 class Edge {
@@ -80,7 +83,8 @@ class Edge {
   // PEM of the certificate authority that guests trust.
   virtual std::string CaCertificate() const = 0;
 
-  // The denylist is another one than before; cheap, returns at once.
+  // The denylist is another one than before. Cheap; waits for Envoy only where a session that was
+  // given back stood on Envoy's own list.
   virtual void DenylistChanged() = 0;
 
   // Begins to end every open stream that is meant. What denies new ones must be in force.

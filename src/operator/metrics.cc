@@ -77,6 +77,10 @@ Metrics::Metrics() : registry_(std::make_unique<prometheus::Registry>()) {
                             "Open streams ended because their right had ended.");
   streams_uncut_ = AddCounter(*registry_, "exeat_streams_uncut_total",
                               "Streams that were not seen to end within the wait of their cut.");
+  listed_ = AddGauge(*registry_, "exeat_vetted_sessions_listed",
+                     "Revoked sessions that Envoy refuses by itself while their tunnels end.");
+  all_vetted_cut_ = AddCounter(*registry_, "exeat_vetted_cut_all_total",
+                               "Times all vetted tunnels were cut, what they rely on being lost.");
   open_streams_ = AddGauge(*registry_, "exeat_open_streams", "Tunnels and requests that are open.");
   connections_uncut_ =
       AddGauge(*registry_, "exeat_connections_uncut",
@@ -119,6 +123,10 @@ void Metrics::StreamsCut(std::size_t ended, std::size_t still_open) {
   streams_cut_->Increment(static_cast<double>(ended));
   streams_uncut_->Increment(static_cast<double>(still_open));
 }
+
+void Metrics::SetListed(std::size_t sessions) { listed_->Set(static_cast<double>(sessions)); }
+
+void Metrics::AllVettedCut() { all_vetted_cut_->Increment(); }
 
 void Metrics::SetOpenStreams(std::size_t streams) {
   open_streams_->Set(static_cast<double>(streams));

@@ -48,6 +48,8 @@ class Metrics {
 
   void SetOpenStreams(std::size_t streams);
   void SetConnectionsUncut(std::size_t connections);
+  void SetListed(std::size_t sessions);  // revoked, with a vetted tunnel
+  void AllVettedCut();                   // because what they rely on was lost
   void SetCutMeans(std::uint32_t bits);  // as guardian::EnvoyStarted: 0 none
   void SetLeaves(std::size_t leaves);
   void SetEnvoyUp(bool up);
@@ -78,6 +80,8 @@ class Metrics {
   prometheus::Counter* streams_uncut_ = nullptr;
   prometheus::Gauge* open_streams_ = nullptr;
   prometheus::Gauge* connections_uncut_ = nullptr;
+  prometheus::Gauge* listed_ = nullptr;
+  prometheus::Counter* all_vetted_cut_ = nullptr;
   prometheus::Gauge* cut_means_ = nullptr;
   prometheus::Gauge* leaves_ = nullptr;
   prometheus::Gauge* envoy_up_ = nullptr;

@@ -182,7 +182,19 @@ base::StatusOr<Revoked> RevocationDesk::RevokeAll(const std::vector<RevocationRe
   if (!recorded.ok() && stored.ok()) {
     revoked.problem = "in force and stored, but not recorded: " + base::Message(recorded);
   }
+  AwaitVetted(revoked);
   return revoked;
+}
+
+void RevocationDesk::AwaitVetted(Revoked& revoked) {
+  if (revoked.cut->vetted() == 0) return;
+  revoked.report = revoked.cut->Wait(kCutPatience);
+  revoked.uncut = revoked.report->uncut;
+  if (revoked.uncut == 0) return;
+  revoked.problem = fmt::format(
+      "{}{} open streams are not known to have ended, among them tunnels that are asked about "
+      "once: in these requests may still be answered. Revoke again; see: exeat doctor",
+      revoked.problem.empty() ? "" : revoked.problem + "; ", revoked.uncut);
 }
 
 store::RevocationRow RevocationDesk::RowOf(const RevocationRequest& request) {
@@ -227,7 +239,7 @@ base::Status RevocationDesk::Record(const char* activity,
 }
 
 CutReport RevocationDesk::AwaitCut(const Revoked& revoked) {
-  const CutReport report = revoked.cut->Wait(kCutPatience);
+  const CutReport report = revoked.report ? *revoked.report : revoked.cut->Wait(kCutPatience);
   RecordCut(parts_.recorder, EventOf("streams_cut", revoked.first), report);
   return report;
 }

@@ -2,6 +2,8 @@
 //
 // Order:      a revoke is in force in memory first, then open streams are being cut, then it is
 //             stored, then acknowledged; if storing fails it stays in force and the caller is told.
+//             Where a session has a tunnel that is asked about once, it is in force when Envoy has
+//             let go of every socket of the session.
 //             A restore is stored first, then in memory. Several are all or nothing.
 // Errors:     kInvalidArgument the request made no sense and nothing changed; kNotFound nothing to
 //             restore; kUnavailable store or audit.
@@ -14,6 +16,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,12 +46,15 @@ struct RevocationRequest {
   std::string reason;
 };
 
-// A revoke that was answered is in force.
+// A revoke that was answered is in force, save in tunnels that Envoy asks about once and has not
+// let go of: then it is no acknowledgement.
 struct Revoked {
   bool durable = false;
+  std::size_t uncut = 0;     // streams of sessions with such tunnels, not known to have ended
   std::string problem;       // empty when durable and recorded
   std::unique_ptr<Cut> cut;  // under way; AwaitCut tells what came of it
   RevocationRequest first;   // of those named
+  std::optional<CutReport> report;  // when that was awaited already
 };
 
 class RevocationDesk {
@@ -94,6 +100,7 @@ class RevocationDesk {
   base::Status Prune(base::UnixSeconds cutoff);
 
  private:
+  static void AwaitVetted(Revoked& revoked);
   void DenyAndCut(const std::vector<RevocationRequest>& requests, Revoked& revoked);
   base::Status Store(const std::vector<RevocationRequest>& requests, Revoked& revoked);
   store::RevocationRow RowOf(const RevocationRequest& request);

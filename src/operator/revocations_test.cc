@@ -221,6 +221,25 @@ TEST_F(Revocations, TellAndRecordWhatCameOfTheCut) {
   EXPECT_EQ(events[1].detail, "2 of 3 open streams ended within 7 ms");
 }
 
+TEST_F(Revocations, AreInForceWhenEnvoyHasLetGoOfTunnelsThatItAsksAboutOnce) {
+  edge_.AnswerCuts({.open = 2, .uncut = 0}, 1);
+  const auto revoked = revocations_.Revoke({RevokedKind::kSession, "a", ""});
+  ASSERT_THAT(revoked, IsOk());
+  EXPECT_EQ(revoked->uncut, 0U);
+  EXPECT_EQ(revoked->problem, "");
+  EXPECT_TRUE(revoked->report.has_value()) << "awaited before the answer";
+  edge_.AnswerCuts({.open = 2, .uncut = 1}, 1);
+  const auto open = revocations_.Revoke({RevokedKind::kSession, "b", ""});
+  ASSERT_THAT(open, IsOk());
+  EXPECT_TRUE(open->durable);
+  EXPECT_EQ(open->uncut, 1U);
+  EXPECT_THAT(open->problem, testing::HasSubstr("1 open streams are not known to have ended"));
+  EXPECT_EQ(revocations_.AwaitCut(*open).uncut, 1U);
+  edge_.AnswerCuts({.open = 2, .uncut = 1}, 0);
+  EXPECT_EQ(revocations_.Revoke({RevokedKind::kSession, "c", ""})->uncut, 0U)
+      << "where each request is asked about the denial is in force at once";
+}
+
 TEST_F(Revocations, OfManyAreAllOrNothing) {
   std::vector<RevocationRequest> many = {{RevokedKind::kSession, "a", ""},
                                          {RevokedKind::kSubject, "b", ""},

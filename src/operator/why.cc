@@ -97,8 +97,13 @@ void Describe(const authz::Verdict& verdict, const policy::Policy& policy,
       }
     }
     explanation.destination_limits = destination->limits;
+    explanation.authorize = destination->authorize;
   }
   explanation.session_limits = policy.limits;
+}
+
+const char* AuthorizeText(policy::Authorize authorize) {
+  return authorize == policy::Authorize::kConnection ? "connection" : "request";
 }
 
 std::string LimitText(const policy::RateLimit& limit) {
@@ -172,6 +177,9 @@ std::string ToText(const Explanation& e) {
                         e.credential.empty() ? "none is attached" : e.credential);
     if (e.allow.empty()) text += "  allow        every method and path\n";
     for (const std::string& rule : e.allow) text += "  allow        " + rule + "\n";
+    if (e.authorize == policy::Authorize::kConnection) {
+      text += "  asked        once a tunnel; about each request on the transparent leg\n";
+    }
   }
   if (e.session_limits) {
     text += fmt::format("  limit        {} (session)\n", LimitText(*e.session_limits));
@@ -199,6 +207,7 @@ std::string ToJson(const Explanation& e) {
                                {"grant", e.grant},
                                {"credential", e.credential},
                                {"allow", e.allow},
+                               {"authorize", AuthorizeText(e.authorize)},
                                {"session_limits", LimitJson(e.session_limits)},
                                {"destination_limits", LimitJson(e.destination_limits)},
                                {"policy_revision", e.policy_revision}};

@@ -35,6 +35,7 @@ struct Explanation {
   std::string grant;               // what the destination asks for; empty: any live session
   std::string credential;          // what would be attached; empty: nothing
   std::vector<std::string> allow;  // the destination's rules; empty: every method and path
+  policy::Authorize authorize = policy::Authorize::kRequest;
   std::optional<policy::RateLimit> session_limits;
   std::optional<policy::RateLimit> destination_limits;
   std::uint64_t policy_revision = 0;

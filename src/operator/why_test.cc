@@ -27,6 +27,16 @@ TEST(Why, NamesTheRuleAndTheCredentialOfAnAllowedRequest) {
   EXPECT_EQ(answer->reason, "");
 }
 
+TEST(Why, SaysWhatIsAskedAboutOnceATunnel) {
+  authz::SmallEdge edge;
+  edge.policy.destinations.front().authorize = policy::Authorize::kConnection;
+  const auto text = [&](const char* url) {
+    return ToText(*ExplainRequest("GET", url, ClaimsWith(), edge.Read()));
+  };
+  EXPECT_THAT(text("https://api.test/"), ::testing::HasSubstr("asked        once a tunnel"));
+  EXPECT_THAT(text("https://open.test/"), ::testing::Not(::testing::HasSubstr("asked")));
+}
+
 TEST(Why, SaysThatATokenIsMissing) {
   const auto answer = ExplainRequest("GET", "https://api.test", nullptr, authz::SmallEdge().Read());
   ASSERT_THAT(answer, IsOk());

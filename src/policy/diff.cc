@@ -76,6 +76,9 @@ Fields DestinationFields(const Destination& destination) {
     fields.emplace_back("allow", fmt::format("[{}]", fmt::join(rules, ", ")));
   }
   AddLimits(fields, "", destination.limits);
+  if (destination.authorize == Authorize::kConnection) {
+    fields.emplace_back("authorize", "connection");
+  }
   return fields;
 }
 

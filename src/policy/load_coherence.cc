@@ -105,12 +105,24 @@ void CheckResolvable(Reader& reader, const Located& root, const Draft& draft) {
   }
 }
 
+// Only a tunnel carries the answer to the requests in it.
+void CheckTunnels(Reader& reader, const Draft& draft) {
+  if (draft.policy.listeners.proxy) return;
+  for (std::size_t i = 0; i < draft.policy.destinations.size(); ++i) {
+    if (draft.policy.destinations[i].authorize != Authorize::kConnection) continue;
+    reader.Add(FieldOf(reader, draft, i, "authorize"),
+               "connection asks once a CONNECT tunnel, and listeners.proxy is off: give it an "
+               "IP:PORT, or write request");
+  }
+}
+
 }  // namespace
 
 void CheckCoherence(Reader& reader, const Located& root, const Draft& draft) {
   CheckCredentials(reader, draft);
   CheckOverlaps(reader, draft);
   CheckResolvable(reader, root, draft);
+  CheckTunnels(reader, draft);
 }
 
 }  // namespace exeat::policy

@@ -106,6 +106,35 @@ std::string ReadName(Reader& reader, const Located& destination, std::string_vie
   return at ? reader.Name(*at).value_or("") : std::string();
 }
 
+// What only Check can judge, and so must be asked about each time.
+std::string_view NeedsEachRequest(const Reader& reader, const Located& destination) {
+  const auto host = reader.Get(destination, "host");
+  if (host && host->node->scalar.starts_with('*')) {
+    return "a wildcard's names are resolved when they are asked for";
+  }
+  if (reader.Get(destination, "broker") || reader.Get(destination, "internal")) {
+    return "what a session has read is looked at with each request";
+  }
+  const auto limits = reader.Get(destination, "limits");
+  if (limits && reader.Get(*limits, "bytes_out_per_hour")) {
+    return "a budget of bytes is counted with each request";
+  }
+  return {};
+}
+
+Authorize ReadAuthorize(Reader& reader, const Located& destination) {
+  const auto at = reader.Get(destination, "authorize");
+  if (!at) return Authorize::kRequest;
+  if (reader.OneOf(*at, {"request", "connection"}) != "connection") return Authorize::kRequest;
+  const std::string_view why = NeedsEachRequest(reader, destination);
+  if (!why.empty()) {
+    reader.Add(*at, fmt::format("connection cannot be here: {}; write request, or leave the key "
+                                "out",
+                                why));
+  }
+  return Authorize::kConnection;
+}
+
 Destination ReadDestination(Reader& reader, const Located& at) {
   Destination destination;
   destination.line = at.line();
@@ -124,9 +153,7 @@ Destination ReadDestination(Reader& reader, const Located& at) {
     destination.limits = ReadLimits(reader, *limits, "destinations[].limits");
   }
   if (const auto mode = reader.Get(at, "mode")) reader.OneOf(*mode, {"bump"}, {"passthrough"});
-  if (const auto authorize = reader.Get(at, "authorize")) {
-    reader.OneOf(*authorize, {"request"}, {"connection"});
-  }
+  destination.authorize = ReadAuthorize(reader, at);
   return destination;
 }
 

@@ -12,7 +12,7 @@ auto Compared(const Credential& c) {
 }
 auto Compared(const ImportedCa& ca) { return std::tie(ca.certificate, ca.key); }
 auto Compared(const Destination& d) {
-  return std::tie(d.name, d.host, d.ports, d.credential, d.grant, d.allow, d.limits);
+  return std::tie(d.name, d.host, d.ports, d.credential, d.grant, d.allow, d.limits, d.authorize);
 }
 
 template <typename Entry>

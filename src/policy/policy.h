@@ -56,6 +56,13 @@ struct RateLimit {
   bool operator==(const RateLimit&) const = default;
 };
 
+// How often Check is asked about a destination.
+enum class Authorize {
+  kRequest,     // about each request
+  kConnection,  // once a tunnel, at CONNECT; what is not plainly allowed is asked about all the
+                // same
+};
+
 struct Destination {
   std::string name;
   std::string host;                             // canonical
@@ -64,7 +71,8 @@ struct Destination {
   std::string grant;                            // empty: any live session
   std::optional<std::vector<AllowRule>> allow;  // nullopt: everything; never an empty list
   std::optional<RateLimit> limits;              // per session and destination
-  int line = 0;                                 // in the file, for `why`; not compared
+  Authorize authorize = Authorize::kRequest;
+  int line = 0;  // in the file, for `why`; not compared
   bool operator==(const Destination& other) const;
 };
 

@@ -106,7 +106,7 @@ const json& WholeDocument() {
       {"name": "a", "host": "api.a.example", "ports": [443, 8443], "credential": "h", "grant": "g",
        "allow": [{"methods": ["POST"], "path": "/v1/**"}, {"path": "/health"}],
        "limits": {"requests_per_minute": 60, "burst": 5}, "mode": "bump", "authorize": "request"},
-      {"name": "b", "host": "api.b.example", "credential": "b"},
+      {"name": "b", "host": "api.b.example", "credential": "b", "authorize": "connection"},
       {"name": "origin", "host": "origin.example", "credential": "u"}],
     "limits": {"requests_per_minute": 600},
     "audit": {"dir": "/var/log/exeat"}, "store": "sqlite", "ratelimit": "local"})");
@@ -204,7 +204,7 @@ TEST(Schema, RefusesWhatTheLoaderRefusesByShape) {
       {"/destinations/0/limits", "{\"burst\": 1}"},
       {"/destinations/0/limits/concurrent", "1"},
       {"/destinations/0/mode", "\"passthrough\""},
-      {"/destinations/0/authorize", "\"connection\""},
+      {"/destinations/0/authorize", "\"tunnel\""},
       {"/destinations/0/anonymous", "true"},
       {"/limits/requests_per_minute", "0"},
       {"/limits/bytes_out_per_hour", "\"1GiB\""},

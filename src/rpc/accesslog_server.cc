@@ -54,11 +54,20 @@ const std::string& StreamIdOf(const HTTPAccessLogEntry& entry) {
   return id.empty() ? entry.request().request_id() : id;
 }
 
+// The CONNECT that this request was vetted by; empty when it was in no vetted tunnel.
+std::string VettedBy(const HTTPAccessLogEntry& entry) {
+  const auto& tags = entry.common_properties().custom_tags();
+  const auto tag = tags.find(::exeat::envoy::kVettedByTag);
+  const bool none = tag == tags.end() || tag->second == "-" || tag->second == StreamIdOf(entry);
+  return none ? std::string() : tag->second;
+}
+
 void FillHttp(const HTTPAccessLogEntry& entry, audit::Event& event) {
   const auto& common = entry.common_properties();
   const auto& request = entry.request();
   const auto& response = entry.response();
   event.request_id = StreamIdOf(entry);
+  event.vetted_by = VettedBy(entry);
   event.sid = ClaimOf(common, "sid");
   event.jti = ClaimOf(common, "jti");
   event.sub = ClaimOf(common, "sub");
@@ -115,6 +124,7 @@ class AccessLogServer::Reactor final : public ::grpc::ServerReadReactor<StreamAc
 
   void OnReadDone(bool ok) override {
     if (!ok) {
+      hooks_.lost();
       Finish(::grpc::Status::OK);
       return;
     }
@@ -133,7 +143,8 @@ class AccessLogServer::Reactor final : public ::grpc::ServerReadReactor<StreamAc
     for (const HTTPAccessLogEntry& entry : message_.http_logs().log_entry()) {
       const std::string& sni = entry.common_properties().tls_properties().tls_sni_hostname();
       if (!sni.empty()) hooks_.leaf_used(sni);
-      hooks_.ended(StreamIdOf(entry));
+      const bool vetted = !VettedBy(entry).empty();
+      (vetted ? hooks_.vetted_ended : hooks_.ended)(StreamIdOf(entry));
       const std::optional<audit::Event> event = OutcomeOf(entry);
       if (event.has_value()) hooks_.record(*event);
     }

@@ -31,6 +31,10 @@ class AccessLogServer final
     std::function<void(std::string_view host)> leaf_used;
     // The stream of this id, a request or a tunnel, has ended.
     std::function<void(std::string_view id)> ended;
+    // Likewise a request in a vetted tunnel, which Check may never have heard of.
+    std::function<void(std::string_view id)> vetted_ended = [](std::string_view) {};
+    // Envoy's stream of entries has ended: what it held back is lost.
+    std::function<void()> lost = [] {};
   };
   explicit AccessLogServer(Hooks hooks) : hooks_(std::move(hooks)) {}
 

@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "envoy/asked_once.h"
+#include "envoy/names.h"
 #include "policy/host_name.h"
 #include "policy/path_rule.h"
 
@@ -76,6 +78,7 @@ const audit::Event& EventOf(const CheckFacts& check, const authz::Snapshot& snap
     event.destination = verdict.destination->name;
     if (verdict.allowed) event.credential = verdict.destination->credential;
   }
+  if (verdict.vetted) event.detail = "requests in this tunnel are vetted by this intent";
   if (!verdict.allowed) {
     event.reason = authz::Code(verdict.reason);
     event.status = StatusOnLeg(verdict.reason, check.facts.leg);
@@ -86,6 +89,14 @@ const audit::Event& EventOf(const CheckFacts& check, const authz::Snapshot& snap
 int RetryAfterS(authz::Reason reason) {
   if (reason == authz::Reason::kRateLimited) return kNewNameRetryAfterS;
   return reason == authz::Reason::kConcurrencyLimited ? kTooManyRetryAfterS : 0;
+}
+
+// What the requests in this tunnel are known by (envoy/asked_once.h).
+void Vet(const CheckFacts& check, const policy::Destination& destination, CheckResponse& response) {
+  auto& fields = *response.mutable_dynamic_metadata()->mutable_fields();
+  fields[envoy::kVettedKey].set_string_value(
+      envoy::VettedFor(destination, PortOf(check.facts.authority, destination)));
+  fields[envoy::kVettedByKey].set_string_value(std::string(check.request_id));
 }
 
 void Deny(authz::Reason reason, authz::Verdict& verdict) {
@@ -152,6 +163,8 @@ void AuthzServer::Register(const CheckFacts& check, SnapshotPtr& snapshot,
   stream.rule = verdict.rule;
   stream.port = PortOf(check.facts.authority, *verdict.destination);
   stream.is_tunnel = check.facts.leg == authz::Leg::kConnect;
+  const bool may_be_vetted = verdict.vetted && hooks_.may_vet();
+  stream.is_vetted = may_be_vetted;
   const limits::Begun begun = hooks_.begin(check.source, check.request_id, std::move(stream));
   if (begun != limits::Begun::kOpen) {
     Deny(begun == limits::Begun::kTooMany ? authz::Reason::kConcurrencyLimited
@@ -160,10 +173,12 @@ void AuthzServer::Register(const CheckFacts& check, SnapshotPtr& snapshot,
     return;
   }
   SnapshotPtr now = hooks_.snapshot();
-  if (now == snapshot) return;
-  base::Secret::Wipe(verdict.presented_token);
-  verdict = authz::Decide(check.facts, *now);
-  snapshot = std::move(now);
+  if (now != snapshot) {
+    base::Secret::Wipe(verdict.presented_token);
+    verdict = authz::Decide(check.facts, *now);
+    snapshot = std::move(now);
+  }
+  verdict.vetted = verdict.vetted && may_be_vetted && hooks_.may_vet();
   if (!verdict.allowed) hooks_.end(check.request_id);
 }
 
@@ -177,6 +192,7 @@ void AuthzServer::Answer(const CheckRequest& request, CheckResponse& response) c
     snapshot = hooks_.snapshot();
     verdict = Judge(request, check, snapshot);
     RenderVerdict(verdict, check.facts.leg, check.request_id, &response);
+    if (verdict.allowed && verdict.vetted) Vet(check, *verdict.destination, response);
   } catch (const std::exception& error) {
     base::Secret::Wipe(verdict.presented_token);
     verdict = authz::Verdict();

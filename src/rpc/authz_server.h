@@ -2,6 +2,7 @@
 //
 // Order:     decide, register the stream, and decide again when the denials changed meanwhile: a
 //            revoke denies first and then looks for streams, so one of the two sees the other.
+//            A tunnel is vetted last of all, once it is registered as one.
 // Fail mode: a default-constructed answer denies; an intent that cannot be recorded is a denial
 //            (audit_unavailable); anything thrown is a denial.
 // Threads:   Answer is safe concurrently; it touches memory and the audit file only.
@@ -39,6 +40,8 @@ class AuthzServer final {
     std::function<limits::Begun(std::string_view peer, std::string_view id,
                                 limits::OpenStream stream)>
         begin;
+    // Whether a tunnel's requests may go unasked now: every one that did before would be found.
+    std::function<bool()> may_vet;
     // Takes back what `begin` registered.
     std::function<void(std::string_view id)> end;
   };

@@ -61,6 +61,7 @@ class AuthzServerTest : public testing::Test {
   std::vector<limits::OpenStream> begun_;
   std::set<std::string> open_;
   std::vector<audit::Event> recorded_;
+  std::vector<bool> may_vet_;  // answered in turn, the last one for good
   const AuthzServer server_{
       {.snapshot = [this] { return snapshot_; },
        .record =
@@ -82,6 +83,12 @@ class AuthzServerTest : public testing::Test {
              const limits::Begun begun = on_begin_();
              if (begun == limits::Begun::kOpen) open_.emplace(id);
              return begun;
+           },
+       .may_vet =
+           [this] {
+             const bool may = may_vet_.front();
+             if (may_vet_.size() > 1) may_vet_.erase(may_vet_.begin());
+             return may;
            },
        .end = [this](std::string_view id) { open_.erase(std::string(id)); }},
       clock_};
@@ -137,6 +144,66 @@ TEST_F(AuthzServerTest, GoesOnWhenWhatChangedMeanwhileStillAllowsIt) {
   };
   EXPECT_EQ(Ask(Connect()), "allowed");
   EXPECT_EQ(open_.size(), 1U);
+}
+
+// What a CONNECT's answer vets, empty when nothing; with `may_vet` asked before and after.
+class VettingTest : public AuthzServerTest {
+ protected:
+  VettingTest() { AskOnce(); }
+  void AskOnce() {
+    for (auto& destination : edge_.policy.destinations) {
+      destination.authorize = policy::Authorize::kConnection;
+    }
+    Publish();
+  }
+  std::string Vetted(std::vector<bool> may_vet) {
+    may_vet_ = std::move(may_vet);
+    CheckResponse response;
+    server_.Answer(Connect(), response);
+    EXPECT_TRUE(response.has_ok_response());
+    const auto& fields = response.dynamic_metadata().fields();
+    const auto vetted = fields.find(envoy::kVettedKey);
+    if (vetted == fields.end()) return "";
+    return vetted->second.string_value() + " by " + fields.at(envoy::kVettedByKey).string_value();
+  }
+};
+
+TEST_F(VettingTest, VetsATunnelThatIsRegisteredAsOne) {
+  EXPECT_EQ(Vetted({true}), "open.test:443 by id-1");
+  EXPECT_TRUE(begun_.at(0).is_vetted);
+  EXPECT_THAT(recorded_.at(0).detail, testing::HasSubstr("vetted by this intent"));
+}
+
+TEST_F(VettingTest, VetsNothingUnlessItMayBeforeAndAfterItIsRegistered) {
+  EXPECT_EQ(Vetted({false}), "");
+  EXPECT_FALSE(begun_.at(0).is_vetted);
+  EXPECT_EQ(Vetted({false, true}), "");
+  EXPECT_EQ(Vetted({true, false}), "");
+  EXPECT_EQ(recorded_.back().detail, "");
+}
+
+TEST_F(VettingTest, VetsNothingThatThePolicyOfTheLastLookDoesNotWantVetted) {
+  on_begin_ = [this] {
+    edge_.policy = authz::SmallPolicy();
+    Publish();
+    return limits::Begun::kOpen;
+  };
+  EXPECT_EQ(Vetted({true}), "");
+  on_begin_ = [this] {
+    AskOnce();
+    return limits::Begun::kOpen;
+  };
+  EXPECT_EQ(Vetted({true}), "") << "it is not registered as one";
+}
+
+TEST_F(VettingTest, VetsNoRequest) {
+  may_vet_ = {true};
+  CheckRequest request = Connect();
+  request.mutable_attributes()->mutable_request()->mutable_http()->set_method("GET");
+  Header(request, envoy::kLegHeader, envoy::kLegTransparent);
+  CheckResponse response;
+  server_.Answer(request, response);
+  EXPECT_FALSE(response.has_dynamic_metadata());
 }
 
 TEST_F(AuthzServerTest, TakesTheStreamBackWhenItCannotBeRecorded) {

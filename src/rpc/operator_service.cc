@@ -79,6 +79,7 @@ void Fill(const ops::Revoked& revoked, ops::v1::RevokeAcknowledged& out) {
   out.set_durable(revoked.durable);
   out.set_problem(revoked.problem);
   out.set_edges(1);
+  out.set_uncut(revoked.uncut);
 }
 
 void Fill(const ops::CutReport& report, ops::v1::StreamsCut& out) {

@@ -52,6 +52,7 @@ class PublishingEdge final : public ops::Edge {
  private:
   class NoCut final : public ops::Cut {
     ops::CutReport Wait(std::chrono::milliseconds) override { return {}; }
+    std::size_t vetted() const override { return 0; }
   };
   const authz::SmallEdge& small_;
   base::Mutex mutex_;

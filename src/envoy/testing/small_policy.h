@@ -47,7 +47,11 @@ inline policy::Policy SmallPolicy() {
        .allow = {{{.methods = {"POST"}, .path = policy::PathRule::Parse("/v1/messages")},
                   {.methods = {"GET", "HEAD"}, .path = policy::PathRule::Parse("/v1/models/**")}}},
        .limits = policy::RateLimit{60, 10}},
-      {.name = "openai", .host = "api.openai.test", .ports = {443, 8443}, .credential = "openai"},
+      {.name = "openai",
+       .host = "api.openai.test",
+       .ports = {443, 8443},
+       .credential = "openai",
+       .authorize = policy::Authorize::kConnection},
       {.name = "git", .host = "git.test", .ports = {443}, .credential = "git", .grant = "git"},
       {.name = "docs", .host = "docs.test", .ports = {443}}};
   policy.limits = policy::RateLimit{600, 60};

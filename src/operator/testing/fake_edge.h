@@ -64,7 +64,7 @@ class FakeEdge final : public Edge {
   std::unique_ptr<Cut> CutStreams(limits::Whose whose) override {
     base::MutexLock lock(mutex_);
     cuts_.push_back(std::move(whose));
-    return std::make_unique<FakeCut>(cut_report_);
+    return std::make_unique<FakeCut>(cut_report_, vetted_);
   }
 
   // Whose streams were to be ended, call by call.
@@ -73,9 +73,10 @@ class FakeEdge final : public Edge {
     return cuts_;
   }
   // What comes of ending streams from now on.
-  void AnswerCuts(CutReport report) {
+  void AnswerCuts(CutReport report, std::size_t vetted = 0) {
     base::MutexLock lock(mutex_);
     cut_report_ = report;
+    vetted_ = vetted;
   }
   // The next Publish calls answer these, one each, then ok.
   void AnswerPublish(std::vector<base::Status> answers) {
@@ -106,11 +107,13 @@ class FakeEdge final : public Edge {
  private:
   class FakeCut final : public Cut {
    public:
-    explicit FakeCut(CutReport report) : report_(report) {}
+    FakeCut(CutReport report, std::size_t vetted) : report_(report), vetted_(vetted) {}
     CutReport Wait(std::chrono::milliseconds) override { return report_; }
+    std::size_t vetted() const override { return vetted_; }
 
    private:
     const CutReport report_;
+    const std::size_t vetted_;
   };
 
   const revocation::Denylist& denylist_;
@@ -124,6 +127,7 @@ class FakeEdge final : public Edge {
   int denylist_changes_ GUARDED_BY(mutex_) = 0;
   std::vector<limits::Whose> cuts_ GUARDED_BY(mutex_);
   CutReport cut_report_ GUARDED_BY(mutex_);
+  std::size_t vetted_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace exeat::ops

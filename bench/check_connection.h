@@ -15,25 +15,15 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/fd.h"
+#include "bench/timing.h"
 
 namespace exeat::bench {
-
-[[noreturn]] inline void Fail(const std::string& problem) {
-  std::fprintf(stderr, "%s\n", problem.c_str());
-  std::_Exit(1);
-}
-
-inline void Must(bool holds, const std::string& problem) {
-  if (!holds) Fail(problem);
-}
 
 class CheckConnection {
  public:

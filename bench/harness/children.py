@@ -23,17 +23,20 @@ class Child:
                 stdin=subprocess.PIPE if speaks else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if speaks else self._log, stderr=self._log)
         self.log = log
-        self.ready = self._line() if speaks else None
+        self.ready = self.hear() if speaks else None
         if speaks:
             check(self.ready.startswith("ready"), f"{command[0]} did not start: see {log}")
 
-    def _line(self):
+    def hear(self):
         return self.process.stdout.readline().strip()
 
-    def ask(self, line):
+    def tell(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        return self._line()
+
+    def ask(self, line):
+        self.tell(line)
+        return self.hear()
 
     def counts(self):
         return [int(word) for word in self.ask("count").split()]

@@ -6,18 +6,17 @@ import subprocess
 
 from tests.e2e.harness import edge as edges
 
+from . import router_only
 from .chains import HOST, rig
 from .children import envoy_child, free_port, wait_listening
 from .load import check
 from .machine import EDGE_CORE, LOAD_CORE, on_core
-from .origin import ADDRESS, Origin
+from .origin import Origin
 from .rounds import Result, interleave, ratio_of
 
 NAMES = 3000
 PARALLEL = 8
 KNOWN_SHARE = 0.1  # of NAMES, asked one by one for their first byte
-TYPE = "type.googleapis.com/"
-TLS = TYPE + "envoy.extensions.transport_sockets.tls.v3."
 
 
 def connect(bench, port, origin, token, count, parallel):
@@ -30,53 +29,6 @@ def connect(bench, port, origin, token, count, parallel):
     figures = json.loads(done.stdout)
     check(figures["failed"] == 0, f"{figures['failed']} of {count} failed: {done.stderr}")
     return figures
-
-
-def _tls_params():
-    return {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
-
-
-def _router_only(port, certificate, key, trust, origin):
-    """TLS in, routing, TLS out: what Envoy itself costs."""
-    manager = {
-        "@type": TYPE + "envoy.extensions.filters.network.http_connection_manager.v3."
-                        "HttpConnectionManager",
-        "stat_prefix": "router", "route_config": {"virtual_hosts": [{
-            "name": "all", "domains": ["*"],
-            "routes": [{"match": {"prefix": "/"},
-                        "route": {"cluster": "origin", "timeout": "0s"}}]}]},
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
-            "@type": TYPE + "envoy.extensions.filters.http.router.v3.Router"}}]}
-    downstream = {
-        "@type": TLS + "DownstreamTlsContext", "disable_stateless_session_resumption": True,
-        "disable_stateful_session_resumption": True,
-        "common_tls_context": {
-            "alpn_protocols": ["h2", "http/1.1"], "tls_params": _tls_params(),
-            "tls_certificates": [{"certificate_chain": {"filename": str(certificate)},
-                                  "private_key": {"filename": str(key)}}]}}
-    upstream = {
-        "@type": TLS + "UpstreamTlsContext", "sni": HOST, "max_session_keys": 0,
-        "common_tls_context": {
-            "tls_params": _tls_params(),
-            "validation_context": {"trusted_ca": {"filename": str(trust)}}}}
-    address = {"socket_address": {"address": ADDRESS, "port_value": origin.port}}
-    return json.dumps({
-        "static_resources": {
-            "listeners": [{
-                "name": "router",
-                "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
-                "per_connection_buffer_limit_bytes": 65536,
-                "filter_chains": [{
-                    "transport_socket": {"name": "envoy.transport_sockets.tls",
-                                         "typed_config": downstream},
-                    "filters": [{"name": "envoy.filters.network.http_connection_manager",
-                                 "typed_config": manager}]}]}],
-            "clusters": [{
-                "name": "origin", "type": "STATIC", "connect_timeout": "5s",
-                "transport_socket": {"name": "envoy.transport_sockets.tls",
-                                     "typed_config": upstream},
-                "load_assignment": {"cluster_name": "origin", "endpoints": [{
-                    "lb_endpoints": [{"endpoint": {"address": address}}]}]}}]}})
 
 
 def _evict(control):
@@ -104,7 +56,7 @@ def run(bench, _):
             rig(bench, origin, "ours", "p6-exeat", NAMES) as (control, port, token):
         ours = port, origin, token
         bare_port = free_port()
-        (directory / "bootstrap.json").write_text(_router_only(
+        (directory / "bootstrap.json").write_text(router_only.transparent(
             bare_port, certificate, key, bench.authority.certificate, origin))
         with envoy_child(EDGE_CORE, edges.envoy(), directory, "bootstrap.json"):
             wait_listening("127.0.0.1", bare_port)

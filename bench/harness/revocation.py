@@ -84,10 +84,12 @@ def _in_force(bench):
             bench.plan, lambda: numbers(child, f"force {trials}"), lambda a: a[2], lambda a: a[0])
     late = sum(answer[4] for answer in answers)
     check(late == 0, f"{late} allows began after the acknowledgement was read")
-    null_p50, null_p99, p50, p99, _ = _medians(answers)
+    uncut = sum(answer[5] for answer in answers)
+    null_p50, null_p99, p50, p99, *_ = _medians(answers)
     what = "last allow after a revoke was sent / null round trip"
     rates = (f"{p50:,.0f} and {p99:,.0f} us against {null_p50:,.0f} and {null_p99:,.0f} us; 0 "
-             f"allows begun after the acknowledgement, {len(answers) * trials:,} trials")
+             f"allows begun after the acknowledgement in {len(answers) * trials:,} trials, {uncut} "
+             "streams not seen cut within a second")
     common = {"at_most": True, "dropped": dropped, "disturbed": disturbed, "rates": rates}
     yield Result("P11.p50", f"{what}, medians", [a[2] / a[0] for a in answers], 1.5, **common)
     yield Result("P11.p99", f"{what}, 99th percentiles", [a[3] / a[1] for a in answers], 3.0,

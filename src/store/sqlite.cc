@@ -9,6 +9,13 @@ namespace exeat::store {
 using base::MakeStatus;
 using base::StatusCode;
 
+void Statement::GiveBack::operator()(sqlite3_stmt* statement) const {
+  std::unique_ptr<sqlite3_stmt, Database::Finalize> used(statement);
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+  database->idle_.try_emplace(sqlite3_sql(statement), std::move(used));
+}
+
 Statement& Statement::Reset() {
   // Its result repeats the error of the last step, which was reported then.
   sqlite3_reset(statement_.get());
@@ -75,6 +82,10 @@ base::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
 }
 
 base::StatusOr<Statement> Database::Prepare(const char* sql) const {
+  if (const auto kept = idle_.find(sql); kept != idle_.end()) {
+    const auto node = idle_.extract(kept);
+    return Statement(*this, node.mapped().release());
+  }
   sqlite3_stmt* statement = nullptr;
   const int result = sqlite3_prepare_v2(connection_.get(), sql, -1, &statement, nullptr);
   if (result != SQLITE_OK) return Error(result);
@@ -84,6 +95,11 @@ base::StatusOr<Statement> Database::Prepare(const char* sql) const {
 base::Status Database::Execute(const std::string& sql) const {
   const int result = sqlite3_exec(connection_.get(), sql.c_str(), nullptr, nullptr, nullptr);
   return result == SQLITE_OK ? absl::OkStatus() : Error(result);
+}
+
+base::Status Database::Run(const char* sql) const {
+  ASSIGN_OR_RETURN(Statement statement, Prepare(sql));
+  return statement.Run();
 }
 
 base::StatusOr<std::int64_t> Database::QueryNumber(const char* sql) const {
@@ -124,22 +140,22 @@ base::Status Database::Error(int result) const {
 }
 
 base::StatusOr<Transaction> Transaction::Begin(const Database& database) {
-  RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
+  RETURN_IF_ERROR(database.Run("BEGIN IMMEDIATE"));
   return Transaction(database);
 }
 
 base::StatusOr<Transaction> Transaction::BeginReading(const Database& database) {
-  RETURN_IF_ERROR(database.Execute("BEGIN DEFERRED"));
+  RETURN_IF_ERROR(database.Run("BEGIN DEFERRED"));
   return Transaction(database);
 }
 
 Transaction::~Transaction() {
   // The error, if any, was already reported by the statement that failed.
-  if (database_ != nullptr) database_->Execute("ROLLBACK").IgnoreError();
+  if (database_ != nullptr) database_->Run("ROLLBACK").IgnoreError();
 }
 
 base::Status Transaction::Commit() {
-  RETURN_IF_ERROR(database_->Execute("COMMIT"));
+  RETURN_IF_ERROR(database_->Run("COMMIT"));
   database_ = nullptr;
   return absl::OkStatus();
 }

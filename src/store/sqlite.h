@@ -13,6 +13,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 
 #include "base/status.h"
 
@@ -37,14 +39,15 @@ class Statement {
 
  private:
   friend class Database;
-  struct Finalize {
-    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  struct GiveBack {
+    const class Database* database;
+    void operator()(sqlite3_stmt* statement) const;
   };
   Statement(const class Database& database, sqlite3_stmt* statement)
-      : database_(&database), statement_(statement) {}
+      : database_(&database), statement_(statement, GiveBack{&database}) {}
 
   const class Database* database_;
-  std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+  std::unique_ptr<sqlite3_stmt, GiveBack> statement_;
   int bound_ = 0;
   int bind_result_ = SQLITE_OK;
 };
@@ -55,7 +58,10 @@ class Database {
   static base::StatusOr<std::unique_ptr<Database>> Open(const std::string& path,
                                                         std::chrono::milliseconds busy_timeout);
 
+  // Ends before the database does, which keeps it for the next of the same text.
   base::StatusOr<Statement> Prepare(const char* sql) const;
+  // Runs one statement without parameters.
+  base::Status Run(const char* sql) const;
   // Runs one or more statements without parameters.
   base::Status Execute(const std::string& sql) const;
   // The first column of the first row.
@@ -67,7 +73,10 @@ class Database {
   base::Status Error(int result) const;
 
  private:
-  friend class Transaction;
+  friend struct Statement::GiveBack;
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
   struct Close {
     void operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
   };
@@ -75,6 +84,8 @@ class Database {
 
   std::string path_;
   std::unique_ptr<sqlite3, Close> connection_;
+  // Not in use, by their own texts: to prepare one costs more than to run it.
+  mutable std::unordered_map<std::string_view, std::unique_ptr<sqlite3_stmt, Finalize>> idle_;
 };
 
 // Rolls back unless committed.

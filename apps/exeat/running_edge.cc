@@ -226,7 +226,7 @@ void RunningEdge::DenylistChanged() {
 }
 
 void RunningEdge::ConfirmRestrictions() {
-  vetted_.Tidy();
+  if (vetted_.Tidy()) list_sent_ = parts_.clock.BootNow();
   base::BootTime sent = list_sent_;
   if (sent != base::BootTime{}) {
     if (ads_.WaitAcknowledged(kListProbe).ok()) {

@@ -9,6 +9,8 @@
 namespace exeat::ops {
 namespace {
 
+constexpr unsigned kTicksPerCut = 10;
+
 limits::Whose AllOfThem() {
   return [](const limits::OpenStream& stream) { return stream.is_vetted; };
 }
@@ -17,7 +19,7 @@ limits::Whose AllOfThem() {
 
 bool VettedTunnels::MayVet() {
   ++asked_;
-  return connected_ && cuttable_ && !refused_ && !full_;
+  return CanRely();
 }
 
 bool VettedTunnels::Relist() {
@@ -54,8 +56,9 @@ bool VettedTunnels::Relist() {
   return true;
 }
 
-void VettedTunnels::Tidy() {
-  if (listed() > 0 || full_) Relist();
+bool VettedTunnels::Tidy() {
+  if (MayBeAny() && !CanRely() && ++ticks_ % kTicksPerCut == 0) parts_.cut(AllOfThem());
+  return (listed() > 0 || full_) && Relist();
 }
 
 void VettedTunnels::CutAll(std::string_view why) {

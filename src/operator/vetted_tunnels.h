@@ -48,8 +48,9 @@ class VettedTunnels {
 
   // The denylist is another one, or tunnels have ended. True when Envoy was given another list.
   bool Relist();
-  // Relist while anything is listed. Call a few times a second.
-  void Tidy();
+  // Relists while anything is listed, and cuts again while none may be vetted. Call ten times a
+  // second. True as of Relist.
+  bool Tidy();
 
   // Something that the tunnels rely on was lost: every one of them is cut. `why` is for the log.
   void CutAll(std::string_view why);
@@ -67,6 +68,7 @@ class VettedTunnels {
 
  private:
   bool MayBeAny() const { return asked_ != none_until_; }
+  bool CanRely() const { return connected_ && cuttable_ && !refused_ && !full_; }
 
   const Parts parts_;
   std::atomic<bool> connected_{false};
@@ -76,6 +78,7 @@ class VettedTunnels {
   // How often it was asked, and up to when none was found: alike, nobody need look.
   std::atomic<std::uint64_t> asked_{0};
   std::atomic<std::uint64_t> none_until_{0};
+  std::atomic<unsigned> ticks_{0};
   mutable base::Mutex mutex_;
   std::vector<std::string> listed_ GUARDED_BY(mutex_);
 };

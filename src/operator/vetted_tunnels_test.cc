@@ -132,6 +132,15 @@ TEST_F(VettedTunnelsTest, AreAllCutWhenEnvoyCannotBeToldOrRefusesWhatItIsTold) {
   EXPECT_EQ(CutBy(0), 1u) << "those that are asked about are not meant";
 }
 
+TEST_F(VettedTunnelsTest, AreCutAgainEachSecondWhileNoneMayBeVetted) {
+  Open("a", "1");
+  for (int tick = 0; tick < 10; ++tick) tunnels_.Tidy();
+  EXPECT_THAT(cuts_, IsEmpty());
+  tunnels_.Disconnected();
+  for (int tick = 0; tick < 20; ++tick) tunnels_.Tidy();
+  EXPECT_EQ(cuts_.size(), 3u);
+}
+
 TEST_F(VettedTunnelsTest, AListThatCannotBeSentIsOneThatEnvoyRefused) {
   Open("a", "1");
   push_ = base::MakeStatus(base::StatusCode::kInternal, "no");

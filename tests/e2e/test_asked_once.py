@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from harness import guest, streams, tokens
+from harness import guest, h2client, streams, tokens
 from harness.poll import wait_for
 from harness.streams import BREAKS
 from harness.world import SECRETS, assert_denied, destinations, settings, url
@@ -84,8 +84,11 @@ def test_other_destinations_and_the_other_leg_are_asked_about_each_request(edge,
     assert [mine.ask(headers=claims).status for _ in range(2)] == [200, 200]
     assert mine.questions == 3
     before = edge.metric("exeat_decisions_total")
-    assert guest.get(edge, url(origin), session["token"], "transparent").status == 200
-    assert edge.metric("exeat_decisions_total") == before + 1
+    forged = [("x-exeat-vetted", f"api.example.test:{origin.port}")]
+    for headers in ([], forged):
+        answer = guest.get(edge, url(origin), session["token"], "transparent", headers=headers)
+        assert answer.status == 200
+    assert edge.metric("exeat_decisions_total") == before + 2
 
 
 @pytest.mark.parametrize("sni, host", [
@@ -94,9 +97,32 @@ def test_other_destinations_and_the_other_leg_are_asked_about_each_request(edge,
 def test_a_tunnel_is_vetted_for_one_destination(edge, origin, tunnel, sni, host):
     mine = tunnel(edge.token("git"), sni=sni)
     before = len(origin.requests)
-    assert_denied(mine.ask("/read/x", host=host), 421, "authority_mismatch")
-    assert mine.questions == 2
+    forged = [("x-exeat-vetted", f"{host}:{origin.port}"), ("x-exeat-sni", host)]
+    for headers in ([], forged):
+        assert_denied(mine.ask("/read/x", host=host, headers=headers), 421, "authority_mismatch")
+    assert mine.questions == 3
     assert len(origin.requests) == before
+
+
+def test_tunnels_on_one_connection_are_vetted_each_for_itself(edge, origin):
+    mine, other = edge.session(), edge.session("git")
+    proxy = h2client.proxy_connection(edge.proxy, None)
+    before = edge.metric("exeat_decisions_total")
+    clients = []
+    for session, host in ((mine, "api"), (other, "git"), (other, "open")):
+        stream, answer = h2client.open_tunnel(proxy, f"{host}.example.test:{origin.port}",
+                                              [guest.basic(session["token"])])
+        assert answer.status == 200
+        clients.append(guest.speak(edge, stream, f"{host}.example.test", "1.1"))
+    asked = []
+    for client, host, path in [*zip(clients, ("api", "git", "open"), ("/", "/", "/read/x"))] * 2:
+        already = edge.metric("exeat_decisions_total")
+        answer = client.request("GET", path, f"{host}.example.test:{origin.port}", [])
+        assert answer.status == 200
+        asked.append(edge.metric("exeat_decisions_total") - already)
+    assert asked == [0, 1, 0] * 2
+    assert edge.metric("exeat_decisions_total") - before == 3 + 2
+    proxy.close()
 
 
 def test_a_request_that_carries_a_token_of_its_own_is_asked_about(edge, origin, tunnel):
@@ -286,3 +312,9 @@ def test_why_says_how_often_it_is_asked(edge, origin):
     assert "asked        once a tunnel" in done.stdout
     assert edge.cli("why", "--sid", edge.session()["sid"], "GET",
                     url(origin))["authorize"] == "connection"
+
+
+def test_nothing_here_lost_what_tunnels_rely_on(edge):
+    """Not even pushes of filters, routes and listeners while they were open."""
+    assert edge.metric("exeat_vetted_cut_all_total") == 0
+    assert edge.metric("exeat_xds_nacks_total") == 0

@@ -1,6 +1,8 @@
 """`authorize: connection`: Check is asked at CONNECT, and Envoy alone stands over what follows."""
 import json
 import signal
+import threading
+import time
 
 import pytest
 
@@ -230,6 +232,47 @@ def test_a_revoke_is_acknowledged_when_the_tunnels_are_gone(edge, origin, tunnel
     finally:
         edge.cli("session", "restore", *selector, "--reason", "test")
     assert tunnel(session["token"]).ask().status == 200
+
+
+def test_no_unasked_request_is_answered_that_began_after_the_acknowledgement(edge, origin):
+    """In tunnels that stand, and in those that are opened while the revoke runs."""
+    mine, stop = edge.session(), threading.Event()
+    answered, refused = [], set()
+
+    def hammer(requests_each):
+        while not stop.is_set():
+            client, answer = guest.open_client(edge, url(origin), mine["token"])
+            if client is None:
+                refused.add(answer.reason)
+                return
+            for _ in range(requests_each):
+                start = time.monotonic()
+                answer = client.request("GET", "/", f"api.example.test:{origin.port}")
+                if answer.status == 200:
+                    answered.append(start)
+                else:
+                    refused.add(answer.reason)
+            client.close()
+
+    def hammer_until_refused(requests_each):
+        while not stop.is_set() and "session_revoked" not in refused:
+            try:
+                hammer(requests_each)
+            except BREAKS:
+                pass
+    threads = [threading.Thread(target=hammer_until_refused, args=(each,))
+               for each in (1, 1, 2, 1000, 1000, 1000)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(answered) > 200, "traffic")
+    edge.revoke(mine["sid"])
+    acknowledged = time.monotonic()
+    wait_for(lambda: "session_revoked" in refused, "it is refused")
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert [start for start in answered if start > acknowledged] == []
+    assert refused == {"session_revoked"}
 
 
 def test_envoy_itself_refuses_a_revoked_session_that_could_not_be_cut(edge, origin, tunnel):

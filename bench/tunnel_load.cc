@@ -4,7 +4,7 @@
 //
 // Opens CONNECTIONS tunnels with a CONNECT each and TLS in them, prints "ready", and answers each
 // line on standard input:
-//   once            one request on each, one after another: "served"
+//   once            one request on each: "served"
 //   load SECONDS    each asks as soon as it was answered: requests, and requests a second
 //   pace RATE SECONDS   requests begin at a fixed rate, whatever the answers do: requests, and
 //                   median and 99th percentile in microseconds from when a request was due
@@ -128,10 +128,10 @@ class Load {
   }
 
   void Once() {
-    for (const auto& tunnel : tunnels_) {
-      tunnel->Ask(0);
-      pollfd answer{tunnel->fd(), POLLIN, 0};
-      while (!tunnel->Take()) Must(poll(&answer, 1, kPatienceMs) == 1, "no answer");
+    std::size_t next = 0;
+    for (std::size_t asking = 0; next < tunnels_.size() || asking > 0;) {
+      for (; asking < kAtOnce && next < tunnels_.size(); ++asking) tunnels_[next++]->Ask(0);
+      Await(kPatienceMs * kPerMs, [&](Tunnel&) { --asking; });
     }
   }
 
@@ -191,6 +191,7 @@ class Load {
   }
 
  private:
+  static constexpr std::size_t kAtOnce = 16;
   static constexpr int kPatienceMs = 20'000;
   static constexpr Nanoseconds kPerMs = 1'000'000;
   static constexpr Nanoseconds kPerSecond = 1'000'000'000;

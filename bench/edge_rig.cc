@@ -247,6 +247,7 @@ base::Status Rig::Publish() {
   ASSIGN_OR_RETURN(const std::vector<envoy::Resource> resources, Resources());
   ads_->Preload(resources);
   std::vector<envoy::Resource> beside;
+  ASSIGN_OR_RETURN(beside.emplace_back(), envoy::BuildRevoked({}, *typing_));
   for (const policy::Destination& destination : policy_->destinations) {
     for (const std::uint16_t port : destination.ports) {
       ASSIGN_OR_RETURN(

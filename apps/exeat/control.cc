@@ -29,6 +29,7 @@
 #include "running_edge.h"
 #include "services.h"
 #include "session/signing_keys.h"
+#include "shared_edge.h"
 #include "state_directory.h"
 #include "stream_cutter.h"
 
@@ -59,14 +60,17 @@ class Control {
 
  private:
   base::StatusOr<StartingPolicy> OpenPolicy(Refusal& refusal);
+  base::StatusOr<StartingPolicy> Join(StartingPolicy own, Refusal& refusal);
   base::Status ClaimPlaces(const policy::Policy& policy);
   base::Status OpenState(const policy::Policy& policy);
   base::Status OpenEdge(const StartingPolicy& starting);
   base::Status OpenServices();
   void Housekeep(const std::stop_token& stop);
+  void Tidy();
   void WatchReadiness();
   void DrainEnvoy();
   void Reload();
+  base::Status RecordOfItself(const char* activity);
   void RecordOutcome(audit::Event event);
   void RecordRefusedName(std::string_view name, std::uint64_t unreported);
   std::string ReadyLine(const ops::EdgeStatus& status) const;
@@ -102,6 +106,8 @@ class Control {
   std::unique_ptr<rpc::OperatorService> operator_;
   base::Worker store_worker_;
   base::Worker reloads_{1};
+  base::Worker tidying_{1};
+  std::unique_ptr<SharedEdge> shared_;  // null: this edge is alone
   std::unique_ptr<EnvoyServer> envoy_server_;
   std::unique_ptr<OperatorServer> operator_server_;
   std::atomic<bool> serving_{false};
@@ -149,15 +155,24 @@ base::StatusOr<StartingPolicy> Control::OpenPolicy(Refusal& refusal) {
   ASSIGN_OR_RETURN(state_, OpenStateDirectory(options_.state.empty() ? from_file->policy->state_dir
                                                                      : options_.state));
   ASSIGN_OR_RETURN(store_, store::OpenSqlite(state_.path + "/exeat.db"));
-  if (!options_.config_named) {
-    auto stored = StoredPolicy(*store_, refusal);
-    if (stored.ok()) WarnWhenFileDiffers(*stored, options_.config);
-    if (stored.status().code() != base::StatusCode::kNotFound) return stored;
-    if (!from_file.has_value()) {
-      ASSIGN_OR_RETURN(from_file, ReadPolicyFile(options_.config, refusal));
-    }
+  if (options_.config_named) return Join(*std::move(from_file), refusal);
+  auto stored = StoredPolicy(*store_, refusal);
+  if (stored.ok()) WarnWhenFileDiffers(*stored, options_.config);
+  if (stored.ok()) return Join(*std::move(stored), refusal);
+  if (stored.status().code() != base::StatusCode::kNotFound) return stored;
+  if (!from_file.has_value()) {
+    ASSIGN_OR_RETURN(from_file, ReadPolicyFile(options_.config, refusal));
   }
-  return *std::move(from_file);
+  return Join(*std::move(from_file), refusal);
+}
+
+// From here on the store is the one that edges share, where the policy names one.
+base::StatusOr<StartingPolicy> Control::Join(StartingPolicy own, Refusal& refusal) {
+  if (!own.policy->shared_store.has_value()) return own;
+  ASSIGN_OR_RETURN(std::unique_ptr<store::Store> shared, OpenShared(*own.policy->shared_store));
+  ASSIGN_OR_RETURN(StartingPolicy joined, JoinEdges(std::move(own), *store_, *shared, refusal));
+  store_ = std::move(shared);
+  return joined;
 }
 
 base::Status Control::ClaimPlaces(const policy::Policy& policy) {
@@ -178,6 +193,10 @@ base::Status Control::OpenState(const policy::Policy& policy) {
     return edge_ == nullptr ? std::uint64_t{0} : edge_->snapshot()->policy_revision;
   });
   ASSIGN_OR_RETURN(keys_, session::SigningKeys::Open(state_.path + "/keys", clock_));
+  if (policy.shared_store.has_value()) {
+    ASSIGN_OR_RETURN(
+        shared_, SharedEdge::Open(*policy.shared_store, {*store_, store_worker_, *keys_, clock_}));
+  }
   if (policy.ca.has_value()) {
     ASSIGN_OR_RETURN(authority_, issuer::Authority::Import(*policy.ca, clock_));
   } else {
@@ -214,58 +233,46 @@ base::Status Control::OpenEdge(const StartingPolicy& starting) {
                         },
                         metrics_, clock_}));
   ASSIGN_OR_RETURN(envoy_start_, EnvoyStart::Make(*typing_, envoy_, starting.policy->deployment));
-  ASSIGN_OR_RETURN(edge_, RunningEdge::Make({.typing = *typing_,
-                                             .keys = *keys_,
-                                             .denylist = denylist_,
-                                             .leaves = *leaves_,
-                                             .envoy_start = *envoy_start_,
-                                             .cutter = *cutter_,
-                                             .metrics = metrics_,
-                                             .clock = clock_,
-                                             .ca_pem = authority_->CertificatePem(),
-                                             .listeners = listeners_,
-                                             .envoy_version = envoy_.version,
-                                             .max_live_sessions = kMaxLiveSessions}));
+  ASSIGN_OR_RETURN(
+      edge_,
+      RunningEdge::Make(
+          {.typing = *typing_,
+           .jwks = [this] { return shared_ == nullptr ? keys_->Jwks() : shared_->Jwks(); },
+           .denylist = denylist_,
+           .leaves = *leaves_,
+           .envoy_start = *envoy_start_,
+           .cutter = *cutter_,
+           .metrics = metrics_,
+           .clock = clock_,
+           .ca_pem = authority_->CertificatePem(),
+           .listeners = listeners_,
+           .envoy_version = envoy_.version,
+           .max_live_sessions = kMaxLiveSessions,
+           .store =
+               [this] { return shared_ == nullptr ? ops::StoreStatus() : shared_->status(); }}));
+  const ops::Sharing* const sharing = shared_ == nullptr ? nullptr : shared_->sharing();
   revocations_ = std::make_unique<ops::RevocationDesk>(
       ops::RevocationDesk::Parts{*edge_, denylist_, *store_, store_worker_, *recorder_, metrics_,
-                                 clock_},
+                                 clock_, sharing},
       ops::RevocationDesk::Options{});
   sessions_ = std::make_unique<ops::SessionDesk>(
       ops::SessionDesk::Parts{*edge_, *keys_, *revocations_, *store_, store_worker_, *recorder_,
-                              metrics_, clock_},
+                              metrics_, clock_, sharing},
       ops::SessionDesk::Options{.max_live_sessions = kMaxLiveSessions});
   policies_ = std::make_unique<ops::PolicyDesk>(
       ops::PolicyDesk::Parts{*edge_, *store_, store_worker_, *recorder_, metrics_, clock_});
-  RETURN_IF_ERROR(base::Annotate(revocations_->Load(), "revocations"));
-  RETURN_IF_ERROR(base::Annotate(sessions_->Load(), "sessions"));
+  if (shared_ != nullptr) {
+    RETURN_IF_ERROR(shared_->Start({*revocations_, *sessions_, *policies_, *edge_}));
+  } else {
+    RETURN_IF_ERROR(base::Annotate(revocations_->Load(), "revocations"));
+    RETURN_IF_ERROR(base::Annotate(sessions_->Load(), "sessions"));
+  }
   return edge_->Begin(starting.policy, starting.revision);
 }
 
 base::Status Control::OpenServices() {
-  authz_ = std::make_unique<rpc::AuthzServer>(
-      rpc::AuthzServer::Hooks{
-          .snapshot = [this] { return edge_->snapshot(); },
-          .record = [this](const audit::Event& event) { return recorder_->Record(event); },
-          .admit_name = [this](
-                            std::string_view sid,
-                            std::string_view host) { return leaves_->AdmitAtConnect(sid, host); },
-          .observe =
-              [this](authz::Leg leg, const authz::Verdict& verdict, std::chrono::nanoseconds took) {
-                metrics_.Decided(leg,
-                                 verdict.allowed ? std::nullopt : std::optional(verdict.reason));
-                metrics_.CheckTook(took);
-              },
-          .connected =
-              [this](const rpc::Connection& connection, std::string_view peer) {
-                cutter_->Connected(connection.local, connection.remote, peer);
-              },
-          .begin =
-              [this](std::string_view peer, std::string_view id, limits::OpenStream stream) {
-                return cutter_->streams().Begin(peer, id, std::move(stream));
-              },
-          .may_vet = [this] { return edge_->vetted().MayVet(); },
-          .end = [this](std::string_view id) { cutter_->streams().End(id); }},
-      clock_);
+  const revocation::Lease* const lease = shared_ == nullptr ? nullptr : shared_->lease();
+  authz_ = CheckGuestRequests(*edge_, *leaves_, *cutter_, *recorder_, metrics_, lease, clock_);
   connections_ = CheckGuestConnections(*edge_, *leaves_, *cutter_, *recorder_, metrics_);
   access_log_ = std::make_unique<rpc::AccessLogServer>(rpc::AccessLogServer::Hooks{
       .record = [this](const audit::Event& event) { RecordOutcome(event); },
@@ -296,21 +303,25 @@ base::Status Control::Start(Refusal& refusal) {
   RETURN_IF_ERROR(OpenServices());
   metrics_.SetPolicyRevision(starting.revision);
   serving_ = true;
-  audit::Event event;
-  event.kind = audit::EventKind::kOperatorAction;
-  event.activity = "edge_started";
-  event.allowed = true;
-  event.policy_revision = starting.revision;
-  RETURN_IF_ERROR(recorder_->Record(event));
+  RETURN_IF_ERROR(RecordOfItself("edge_started"));
   RETURN_IF_ERROR(link_.Send(
       guardian::StartEnvoy{envoy_start_->Command(state_.envoy_run, options_.envoy_uid)}));
   housekeeping_ = std::jthread([this](const std::stop_token& stop) { Housekeep(stop); });
   return absl::OkStatus();
 }
 
+base::Status Control::RecordOfItself(const char* activity) {
+  audit::Event event;
+  event.kind = audit::EventKind::kOperatorAction;
+  event.activity = activity;
+  event.allowed = true;
+  return recorder_->Record(event);
+}
+
 bool Control::Healthy() const {
   if (!serving_) return true;
   (void)audit_->last_seq();
+  if (shared_ != nullptr && !shared_->MayBeat(*edge_)) return false;
   return !authz::Decide({}, *edge_->snapshot()).allowed;
 }
 
@@ -321,14 +332,16 @@ void Control::Housekeep(const std::stop_token& stop) {
     edge_->ConfirmRestrictions();
     cutter_->Keep(*edge_->snapshot());
     if (tick % kTicksPerLease == 0) edge_->ads().RenewLeases();
+    if (tick % kTicksPerLease == 0 && shared_ != nullptr) shared_->Tick();
     if (tick % kTicksPerSweep == 0) edge_->SweepLeaves();
-    if (tick % kTicksPerTidy == 0) {
-      const base::Status tidied = sessions_->Tidy();
-      if (!tidied.ok()) {
-        base::LogWarn("housekeeping failed", {{"error", base::Message(tidied)}});
-      }
-    }
+    // Not here: a database may let it wait.
+    if (tick % kTicksPerTidy == 0) (void)tidying_.TryPost([this] { Tidy(); });
   }
+}
+
+void Control::Tidy() {
+  const base::Status tidied = sessions_->Tidy();
+  if (!tidied.ok()) base::LogWarn("housekeeping failed", {{"error", base::Message(tidied)}});
 }
 
 // Ready is more than Envoy's word: it has acknowledged everything and every listener accepts.
@@ -433,35 +446,28 @@ void Control::Stop() {
     housekeeping_.join();
   }
   const auto soon = clock_.WallNow() + std::chrono::milliseconds(300);
+  if (shared_ != nullptr) shared_->LetGo();
   if (operator_ != nullptr) operator_->Stop();
   if (operator_server_ != nullptr) operator_server_->Shutdown(soon);
   if (envoy_server_ != nullptr) envoy_server_->Shutdown(soon);
+  if (shared_ != nullptr) shared_->Stop();
   // Envoy has ended before control is asked to, and leaves its socket behind.
   if (!state_.path.empty()) (void)guardian::RemoveStaleSocket(state_.AdminSocket());
   if (audit_ == nullptr) return;
-  audit::Event event;
-  event.kind = audit::EventKind::kOperatorAction;
-  event.activity = "edge_stopped";
-  event.allowed = true;
-  if (edge_ != nullptr) (void)recorder_->Record(event);
+  if (edge_ != nullptr) (void)RecordOfItself("edge_stopped");
   (void)audit_->Sync();
   operator_server_.reset();
   envoy_server_.reset();
-}
-
-sigset_t EndSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  return signals;
 }
 
 }  // namespace
 
 int RunControl(const ControlOptions& options) {
   base::StartLog("control", options.log_level);
-  const sigset_t signals = EndSignals();
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   auto link = guardian::ControlLink::Adopt(options.link_fd);
   if (!link.ok()) {

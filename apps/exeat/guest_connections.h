@@ -9,6 +9,8 @@
 #include "leaf_source.h"
 #include "operator/metrics.h"
 #include "operator/recorder.h"
+#include "revocation/lease.h"
+#include "rpc/authz_server.h"
 #include "rpc/connection_check.h"
 #include "running_edge.h"
 #include "stream_cutter.h"
@@ -20,5 +22,12 @@ std::unique_ptr<rpc::ConnectionCheck> CheckGuestConnections(RunningEdge& edge, L
                                                             StreamCutter& cutter,
                                                             ops::Recorder& recorder,
                                                             ops::Metrics& metrics);
+
+// Judges their requests; `lease` is null where the denylist is this edge's own.
+std::unique_ptr<rpc::AuthzServer> CheckGuestRequests(RunningEdge& edge, LeafSource& leaves,
+                                                     StreamCutter& cutter, ops::Recorder& recorder,
+                                                     ops::Metrics& metrics,
+                                                     const revocation::Lease* lease,
+                                                     const base::Clock& clock);
 
 }  // namespace exeat

@@ -68,6 +68,34 @@ base::StatusOr<StartingPolicy> StoredPolicy(store::Store& store, Refusal& refusa
   return starting;
 }
 
+base::StatusOr<StartingPolicy> JoinEdges(StartingPolicy own, store::Store& local,
+                                         store::Store& shared, Refusal& refusal) {
+  if (own.revision == 0) {
+    RETURN_IF_ERROR(
+        local
+            .AppendPolicy(own.source.text, own.source.base_directory, base::SystemClock().UnixNow())
+            .status());
+  }
+  own.revision = 0;
+  ASSIGN_OR_RETURN(std::optional<store::PolicyRevision> stored, shared.LatestPolicy());
+  if (!stored.has_value()) return own;
+  StartingPolicy joined;
+  joined.revision = stored->revision;
+  joined.source = {std::move(stored->text), fmt::format("policy revision {}", stored->revision),
+                   std::move(stored->base_directory)};
+  auto loaded = ops::PolicyDesk::LoadShared(joined.source, *own.policy);
+  if (!loaded.ok()) return Refuse("exeat up: " + base::Message(loaded.status()), 1, refusal);
+  joined.policy = *std::move(loaded);
+  const std::vector<std::string> changes = policy::Diff(*own.policy, *joined.policy);
+  if (!changes.empty()) {
+    base::LogWarn(
+        "starting from the policy that the edges share; this edge's file differs: `exeat "
+        "policy apply` it for all of them",
+        {{"revision", std::to_string(joined.revision)}, {"first", changes.front()}});
+  }
+  return joined;
+}
+
 void WarnWhenFileDiffers(const StartingPolicy& stored, const std::string& path) {
   if (path.empty()) return;
   const auto text = base::ReadFile(path);

@@ -32,6 +32,12 @@ base::StatusOr<StartingPolicy> ReadPolicyFile(const std::string& path, Refusal& 
 // The policy that was applied last. kNotFound when none ever was.
 base::StatusOr<StartingPolicy> StoredPolicy(store::Store& store, Refusal& refusal);
 
+// The policy of an edge that shares a store, which takes from `own` only the keys that are this
+// edge's own; the first edge's whole policy is what all begin with. `own` is kept in `local`, for a
+// start that names no file.
+base::StatusOr<StartingPolicy> JoinEdges(StartingPolicy own, store::Store& local,
+                                         store::Store& shared, Refusal& refusal);
+
 // Says so when a policy file was found that is not what the edge starts from.
 void WarnWhenFileDiffers(const StartingPolicy& stored, const std::string& path);
 

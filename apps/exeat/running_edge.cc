@@ -74,7 +74,7 @@ base::StatusOr<std::vector<envoy::Resource>> RunningEdge::Resources(
     const policy::Policy& policy) const {
   ASSIGN_OR_RETURN(std::string trust, base::ReadFile(policy.upstream_trust));
   return envoy::BuildStatic({.policy = Effective(policy),
-                             .jwks = parts_.keys.Jwks(),
+                             .jwks = parts_.jwks(),
                              .trust_pem = std::move(trust),
                              .session_issuer = policy.deployment,
                              .max_live_sessions = parts_.max_live_sessions},
@@ -91,7 +91,7 @@ policy::PolicyPtr RunningEdge::Effective(const policy::Policy& policy) const {
 base::StatusOr<std::shared_ptr<session::Verifier>> RunningEdge::VerifierOf(
     const policy::Policy& policy) const {
   return session::Verifier::Make({.issuer = policy.deployment, .skew = policy.sessions.skew},
-                                 parts_.keys.Jwks());
+                                 parts_.jwks());
 }
 
 void RunningEdge::Enforce(policy::PolicyPtr policy, std::uint64_t revision,
@@ -100,6 +100,9 @@ void RunningEdge::Enforce(policy::PolicyPtr policy, std::uint64_t revision,
     base::MutexLock lock(mutex_);
     policy_ = std::move(policy);
     revision_ = revision;
+    // The keys may have changed since it was made.
+    const base::Status keys = verifier->SetKeys(parts_.jwks());
+    if (!keys.ok()) base::LogError("signing keys", {{"error", base::Message(keys)}});
     verifier_ = std::move(verifier);
     restrictions_in_force_ = true;
   }
@@ -181,15 +184,10 @@ base::Status RunningEdge::Publish(policy::PolicyPtr candidate, std::uint64_t rev
 
 base::Status RunningEdge::PublishKeys() {
   base::MutexLock one_at_a_time(publishing_);
-  policy::PolicyPtr policy;
-  std::shared_ptr<session::Verifier> verifier;
-  {
-    base::MutexLock lock(mutex_);
-    policy = policy_;
-    verifier = verifier_;
-  }
   // Check first: a withdrawn key counts for nothing here even while Envoy still knows it.
-  RETURN_IF_ERROR(verifier->SetKeys(parts_.keys.Jwks()));
+  RETURN_IF_ERROR(UseKeys());
+  const policy::PolicyPtr policy = snapshot()->policy;
+  if (policy == nullptr) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::vector<envoy::Resource> resources, Resources(*policy));
   if (ads_.streams() == 0) {
     // Nobody can acknowledge; the Envoy that connects next is given these keys and no others.
@@ -197,6 +195,12 @@ base::Status RunningEdge::PublishKeys() {
     return absl::OkStatus();
   }
   return ads_.Publish(resources, kAcknowledgeTimeout);
+}
+
+base::Status RunningEdge::UseKeys() {
+  base::MutexLock lock(mutex_);
+  // Before Begin, which makes the first verifier of what is known by then.
+  return verifier_ == nullptr ? absl::OkStatus() : verifier_->SetKeys(parts_.jwks());
 }
 
 void RunningEdge::SetRestrictionsInForce(bool in_force) {
@@ -326,10 +330,19 @@ void RunningEdge::ListeningAt(const std::map<std::string, std::string>& listener
   status_.ready = ready;
 }
 
+authz::Snapshot RunningEdge::Current() const {
+  authz::Snapshot snapshot = *this->snapshot();
+  const ops::StoreStatus store = parts_.store();
+  if (store.shared && store.lease.count() == 0) snapshot.restrictions_in_force = false;
+  return snapshot;
+}
+
 ops::EdgeStatus RunningEdge::Status() const {
+  const ops::StoreStatus store = parts_.store();
   base::MutexLock lock(mutex_);
   ops::EdgeStatus status = status_;
   status.leaves = parts_.leaves.size();
+  status.store = store;
   return status;
 }
 

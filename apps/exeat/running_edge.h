@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -31,7 +32,7 @@
 #include "resolver/resolver.h"
 #include "revocation/denylist.h"
 #include "rpc/ads_server.h"
-#include "session/signing_keys.h"
+#include "session/verifier.h"
 #include "stream_cutter.h"
 
 namespace exeat {
@@ -41,7 +42,7 @@ class RunningEdge final : public ops::Edge {
   // All of it outlives the edge.
   struct Parts {
     const envoy::Typing& typing;
-    const session::SigningKeys& keys;
+    std::function<std::string()> jwks;  // what verifies
     const revocation::Denylist& denylist;
     LeafSource& leaves;
     EnvoyStart& envoy_start;
@@ -52,6 +53,7 @@ class RunningEdge final : public ops::Edge {
     policy::Listeners listeners;  // with the ports that port 0 was given
     std::string envoy_version;
     std::uint32_t max_live_sessions = 0;
+    std::function<ops::StoreStatus()> store;
   };
   static base::StatusOr<std::unique_ptr<RunningEdge>> Make(Parts parts);
   ~RunningEdge() override;
@@ -69,11 +71,14 @@ class RunningEdge final : public ops::Edge {
   void ConfirmRestrictions();
 
   ops::VettedTunnels& vetted() { return vetted_; }
+  const ops::VettedTunnels& vetted() const { return vetted_; }
+  // What verifies here is another set than before; PublishKeys is still to tell Envoy.
+  base::Status UseKeys();
 
   void EnvoyStarted(const guardian::EnvoyStarted& started);
   void ListeningAt(const std::map<std::string, std::string>& listeners, bool ready);
 
-  authz::Snapshot Current() const override { return *snapshot(); }
+  authz::Snapshot Current() const override;
   base::Status Publish(policy::PolicyPtr candidate, std::uint64_t revision) override;
   base::Status PublishKeys() override;
   ops::EdgeStatus Status() const override;

@@ -44,7 +44,8 @@ constexpr std::array<Named, 9> kHttpActivities = {{{"CONNECT", 1},
                                                    {"PATCH", 9}}};
 constexpr std::array<Named, 2> kSessionActivities = {
     {{"session_created", 1}, {"session_revoked", 2}}};
-constexpr std::array<Named, 2> kOperatorActivities = {{{"policy_applied", 3}, {"key_rotated", 3}}};
+constexpr std::array<Named, 3> kOperatorActivities = {
+    {{"policy_applied", 3}, {"policy_followed", 3}, {"key_rotated", 3}}};
 
 Class ClassOf(EventKind kind) {
   switch (kind) {

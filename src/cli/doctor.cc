@@ -102,6 +102,26 @@ Finding CheckClock(const ops::v1::EdgeStatus& edge) {
   return {"clock", true, TimeText(here), ""};
 }
 
+void CheckStore(const ops::v1::StoreStatus& store, std::vector<Finding>& findings) {
+  if (!store.shared()) {
+    findings.push_back({"store", true, "this edge's own", ""});
+    return;
+  }
+  const bool holds = store.lease_ms() > 0;
+  const bool up = store.problem().empty();
+  findings.push_back(
+      {"store", up && holds,
+       up ? fmt::format("shared by {} edge{}, change {} is in force{}", store.edges(),
+                        store.edges() == 1 ? "" : "s", store.applied(),
+                        holds ? "" : "; no lease: all is denied")
+          : fmt::format("{}: {}", holds ? "does not answer" : "does not answer, all is denied",
+                        store.problem()),
+       up && holds ? "" : "bring the database back; nothing here needs a restart"});
+  if (store.policy_problem().empty()) return;
+  findings.push_back({"shared policy", false, store.policy_problem(),
+                      "mend what it names on this machine, or apply a policy without it"});
+}
+
 void CheckEdge(const ops::v1::EdgeStatus& edge, std::vector<Finding>& findings) {
   findings.push_back({"ready", edge.ready(), edge.ready() ? "every listener answers" : "not ready",
                       edge.ready() ? "" : "see the edge's log"});
@@ -124,6 +144,7 @@ void CheckEdge(const ops::v1::EdgeStatus& edge, std::vector<Finding>& findings) 
        edge.last_nack().empty() ? fmt::format("revision {}, Envoy took it", edge.policy_revision())
                                 : edge.last_nack(),
        edge.last_nack().empty() ? "" : "Envoy refused this; apply a policy without it"});
+  CheckStore(edge.store(), findings);
   const bool recording = edge.audit_problem().empty();
   findings.push_back({"audit", recording,
                       recording ? fmt::format("records, {} so far", edge.audit_seq())

@@ -129,7 +129,7 @@ base::Status EdgeClient::RevokeSession(const std::string& sid, const std::string
   ops::v1::RevokeAcknowledged said;
   RETURN_IF_ERROR(
       Revoke(request, [&](const ops::v1::RevokeAcknowledged& answer) { said = answer; }).status());
-  if (said.durable()) return absl::OkStatus();
+  if (said.durable() && !said.pending()) return absl::OkStatus();
   return base::MakeStatus(base::StatusCode::kUnavailable, said.problem());
 }
 

@@ -86,19 +86,29 @@ std::int64_t MillisecondsSince(base::BootTime start) {
       .count();
 }
 
-bool IsAcknowledged(const ops::v1::RevokeAcknowledged& reply) {
-  return reply.durable() && reply.uncut() == 0;
-}
-
-int ReportNotAcknowledged(Context& context, const ops::v1::RevokeAcknowledged& reply) {
+int ReportUnacknowledged(Context& context, const ops::v1::RevokeAcknowledged& reply) {
   if (!context.json) {
     return Fail(context, base::MakeStatus(base::StatusCode::kUnavailable, reply.problem()));
   }
   context.out << JsonLine({{"acknowledged", false},
                            {"in_force", reply.uncut() == 0},
                            {"durable", reply.durable()},
+                           {"edges", reply.edges()},
                            {"problem", reply.problem()}});
   return kFailed;
+}
+
+bool IsAcknowledged(const ops::v1::RevokeAcknowledged& reply) {
+  return reply.durable() && !reply.pending() && reply.uncut() == 0;
+}
+
+std::string EdgesText(const ops::v1::RevokeAcknowledged& reply) {
+  std::string text = reply.edges() > 1 ? fmt::format(" on {} edges", reply.edges()) : "";
+  if (reply.ended() > 0) {
+    text += fmt::format(" ({} more had no lease and den{} everything)", reply.ended(),
+                        reply.ended() == 1 ? "ies" : "y");
+  }
+  return text;
 }
 
 // Goes out whole before anything is said of streams.
@@ -112,9 +122,11 @@ void ReportAcknowledged(Context& context, const Targets& targets,
                              {"durable", true},
                              {"entries", targets.what.size()},
                              {"edges", reply.edges()},
+                             {"edges_ended", reply.ended()},
                              {"ms", ms}});
   } else {
-    context.out << "revoked " << targets.text << ": in force and durable, " << ms << " ms\n";
+    context.out << fmt::format("revoked {}: in force{} and durable, {} ms\n", targets.text,
+                               EdgesText(reply), ms);
   }
   context.out.flush();
 }
@@ -178,7 +190,7 @@ int Revoke(Context& context, const Options& options) {
                      ReportAcknowledged(context, *targets, said, MillisecondsSince(started));
                    });
   if (!streams.ok()) return Fail(context, streams.status());
-  if (!IsAcknowledged(reply)) return ReportNotAcknowledged(context, reply);
+  if (!IsAcknowledged(reply)) return ReportUnacknowledged(context, reply);
   if (context.json) {
     context.out << JsonLine(StreamsJson(*streams));
   } else {

@@ -2,6 +2,7 @@
 
 #include "envoy/asked_once.h"
 #include "envoy/names.h"
+#include "fmt/format.h"
 
 namespace exeat::envoy {
 namespace {
@@ -17,7 +18,7 @@ Json Patterns(std::initializer_list<const char*> names) {
 
 Json Base() {
   return {{"transport_api_version", "V3"},
-          {"grpc_service", ControlGrpc("1s")},
+          {"grpc_service", ControlGrpc(fmt::format("{}s", kAuthzTimeout.count()))},
           {"failure_mode_allow", false},
           {"status_on_error", Json::object({{"code", "ServiceUnavailable"}})},
           {"validate_mutations", true},

@@ -2,9 +2,14 @@
 // the transparent leg every connection too, before a byte of it goes inward.
 #pragma once
 
+#include <chrono>
+
 #include "envoy/json.h"
 
 namespace exeat::envoy {
+
+// How long Envoy waits for an answer; without one it denies.
+inline constexpr std::chrono::seconds kAuthzTimeout{1};
 
 // At CONNECT. Check may rewrite proxy-authorization (Basic to Bearer) and nothing else.
 Json ConnectExtAuthz();

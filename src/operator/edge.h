@@ -30,6 +30,16 @@ struct ProcessStatus {
   pid_t pid = 0;
 };
 
+// Of the store that keeps sessions and revocations.
+struct StoreStatus {
+  bool shared = false;                 // by edges: the rest means something then alone
+  base::Status up;                     // whether it answered when it was last asked
+  std::chrono::milliseconds lease{0};  // what is left of it; without one everything is denied
+  std::uint64_t applied = 0;           // the newest change that is in force here
+  std::size_t edges = 0;               // that hold a lease, this one among them
+  base::Status policy;                 // why the revision stored last is not in force here
+};
+
 struct EdgeStatus {
   bool ready = false;  // every listener answers
   std::vector<ProcessStatus> processes;
@@ -41,6 +51,7 @@ struct EdgeStatus {
   std::uint64_t nacks = 0;
   std::string last_nack;  // Envoy's words; empty when there was none
   std::size_t leaves = 0;
+  StoreStatus store;
 };
 
 // What came of ending the streams of those who lost the right to them.

@@ -100,6 +100,13 @@ Metrics::Metrics() : registry_(std::make_unique<prometheus::Registry>()) {
   audit_up_ = AddGauge(*registry_, "exeat_audit_up", "1 while audit records can be written.");
   audit_tampered_ = AddGauge(*registry_, "exeat_audit_tampered",
                              "1 once the audit log's file was changed underneath.");
+  store_up_ = AddGauge(*registry_, "exeat_store_up",
+                       "1 while the shared store answers, and where there is none.");
+  lease_ = AddGauge(*registry_, "exeat_lease_seconds",
+                    "What is left of the lease of the shared store; -1 where there is none.");
+  applied_ = AddGauge(*registry_, "exeat_store_applied_seq",
+                      "The newest change of the shared store that is in force.");
+  edges_ = AddGauge(*registry_, "exeat_edges", "Edges that hold a lease of the shared store.");
 }
 
 Metrics::~Metrics() = default;
@@ -155,6 +162,13 @@ void Metrics::NotRecorded() { not_recorded_->Increment(); }
 void Metrics::SetAudit(const base::Status& health) {
   audit_up_->Set(health.ok() ? 1 : 0);
   audit_tampered_->Set(health.code() == base::StatusCode::kDataLoss ? 1 : 0);
+}
+
+void Metrics::SetStore(const StoreStatus& store) {
+  store_up_->Set(!store.shared || store.up.ok() ? 1 : 0);
+  lease_->Set(store.shared ? Seconds(store.lease) : -1);
+  applied_->Set(static_cast<double>(store.applied));
+  edges_->Set(static_cast<double>(store.edges));
 }
 
 std::string Metrics::Text() const {

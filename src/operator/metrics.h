@@ -18,6 +18,7 @@
 #include "authz/decision.h"
 #include "authz/reason.h"
 #include "base/status.h"
+#include "operator/edge.h"
 
 namespace prometheus {
 class Counter;
@@ -60,6 +61,7 @@ class Metrics {
   void Recorded();                            // an audit record was written
   void NotRecorded();                         // one could not be: something was refused for it
   void SetAudit(const base::Status& health);  // as audit::Log::Health
+  void SetStore(const StoreStatus& store);
 
   std::string Text() const;
 
@@ -93,6 +95,10 @@ class Metrics {
   prometheus::Counter* not_recorded_ = nullptr;
   prometheus::Gauge* audit_up_ = nullptr;
   prometheus::Gauge* audit_tampered_ = nullptr;
+  prometheus::Gauge* store_up_ = nullptr;
+  prometheus::Gauge* lease_ = nullptr;
+  prometheus::Gauge* applied_ = nullptr;
+  prometheus::Gauge* edges_ = nullptr;
 };
 
 }  // namespace exeat::ops

@@ -25,6 +25,12 @@ base::Status AsStatus(const std::vector<policy::Mistake>& mistakes) {
   return MakeStatus(StatusCode::kInvalidArgument, text);
 }
 
+std::string Joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
 base::StatusOr<policy::PolicyPtr> LoadChecked(const PolicySource& source) {
   policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
   RETURN_IF_ERROR(AsStatus(loaded.mistakes));
@@ -39,12 +45,6 @@ limits::Whose NoLongerAllowed(policy::PolicyPtr policy) {
   };
 }
 
-std::string Joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
 }  // namespace
 
 PolicyDesk::PolicyDesk(Parts parts) : parts_(parts) {}
@@ -53,6 +53,19 @@ std::vector<policy::Mistake> PolicyDesk::Check(const PolicySource& source) {
   policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
   if (!loaded.ok()) return std::move(loaded.mistakes);
   return policy::CheckFiles(loaded.policy, source.file);
+}
+
+base::StatusOr<policy::PolicyPtr> PolicyDesk::LoadShared(const PolicySource& source,
+                                                         const policy::Policy& own) {
+  policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
+  RETURN_IF_ERROR(AsStatus(loaded.mistakes));
+  const policy::Policy merged = policy::WithOwnKeys(std::move(loaded.policy), own);
+  RETURN_IF_ERROR(AsStatus(policy::CheckFiles(merged, source.file)));
+  if (merged.deployment == own.deployment) return policy::Share(merged);
+  return MakeStatus(StatusCode::kFailedPrecondition,
+                    fmt::format("{} is of the deployment {}, this edge of {}: edges that share a "
+                                "store are of one deployment",
+                                source.file, merged.deployment, own.deployment));
 }
 
 base::StatusOr<PolicyDifference> PolicyDesk::Diff(const PolicySource& source) {
@@ -81,13 +94,38 @@ base::StatusOr<Applied> PolicyDesk::Apply(const PolicySource& source) {
                     "{}",
                     source.file, Joined(restart), source.file));
   }
-  const std::vector<std::string> changes = policy::Diff(*running.policy, *candidate);
   ASSIGN_OR_RETURN(const Numbered numbered, NumberOf(source, running.policy_revision));
-  const std::uint64_t revision = numbered.revision;
-  RETURN_IF_ERROR(Record(audit::Phase::kIntent, absl::OkStatus(), revision, changes));
-  const base::Status stored = PublishAndStore(source, candidate, numbered);
-  const base::Status recorded = Record(audit::Phase::kOutcome, stored, revision, changes);
-  RETURN_IF_ERROR(stored);
+  return Install(source, candidate, numbered, "policy_applied");
+}
+
+base::Status PolicyDesk::Follow() {
+  base::MutexLock turn(apply_turn_);
+  ASSIGN_OR_RETURN(std::optional<store::PolicyRevision> stored,
+                   parts_.store_worker.Call([this] { return parts_.store.LatestPolicy(); }));
+  const authz::Snapshot running = parts_.edge.Current();
+  if (running.policy == nullptr) {
+    return MakeStatus(StatusCode::kUnavailable, "no policy is in force yet");
+  }
+  if (!stored) return absl::OkStatus();
+  if (stored->revision == running.policy_revision) return absl::OkStatus();
+  const PolicySource source{std::move(stored->text),
+                            fmt::format("policy revision {}", stored->revision),
+                            std::move(stored->base_directory)};
+  ASSIGN_OR_RETURN(const policy::PolicyPtr candidate, LoadShared(source, *running.policy));
+  return Install(source, candidate, {stored->revision, true}, "policy_followed").status();
+}
+
+base::StatusOr<Applied> PolicyDesk::Install(const PolicySource& source,
+                                            const policy::PolicyPtr& candidate,
+                                            const Numbered& numbered, const char* activity) {
+  const std::vector<std::string> changes = policy::Diff(*parts_.edge.Current().policy, *candidate);
+  RETURN_IF_ERROR(
+      Record(activity, audit::Phase::kIntent, absl::OkStatus(), numbered.revision, changes));
+  const base::StatusOr<std::uint64_t> stored = PublishAndStore(source, candidate, numbered);
+  const std::uint64_t revision = stored.value_or(numbered.revision);
+  const base::Status recorded =
+      Record(activity, audit::Phase::kOutcome, stored.status(), revision, changes);
+  RETURN_IF_ERROR(stored.status());
   parts_.metrics.SetPolicyRevision(revision);
   const CutReport cut = parts_.edge.CutStreams(NoLongerAllowed(candidate))->Wait(kCutPatience);
   RecordCut(parts_.recorder, "policy_applied", cut);
@@ -111,24 +149,21 @@ base::StatusOr<PolicyDesk::Numbered> PolicyDesk::NumberOf(const PolicySource& so
   });
 }
 
-base::Status PolicyDesk::PublishAndStore(const PolicySource& source, policy::PolicyPtr candidate,
-                                         const Numbered& numbered) {
+base::StatusOr<std::uint64_t> PolicyDesk::PublishAndStore(const PolicySource& source,
+                                                          const policy::PolicyPtr& candidate,
+                                                          const Numbered& numbered) {
   const authz::Snapshot former = parts_.edge.Current();
   const std::uint64_t revision = numbered.revision;
   // Publish puts the former one back by itself when Envoy refuses.
-  RETURN_IF_ERROR(parts_.edge.Publish(std::move(candidate), revision));
-  if (numbered.unchanged) return absl::OkStatus();
+  RETURN_IF_ERROR(parts_.edge.Publish(candidate, revision));
+  if (numbered.unchanged) return revision;
   const base::StatusOr<std::uint64_t> stored = parts_.store_worker.Call([&] {
     return parts_.store.AppendPolicy(source.text, source.base_directory, parts_.clock.UnixNow());
   });
   if (!stored.ok()) return PutBack(former, stored.status());
-  if (*stored != revision) {
-    return PutBack(former, MakeStatus(StatusCode::kInternal,
-                                      fmt::format("the store gave revision {}, expected {}: does "
-                                                  "another edge use this state directory?",
-                                                  *stored, revision)));
-  }
-  return absl::OkStatus();
+  // Another edge applied one at the same time, and this one came after it.
+  if (*stored != revision) RETURN_IF_ERROR(parts_.edge.Publish(candidate, *stored));
+  return *stored;
 }
 
 base::Status PolicyDesk::PutBack(const authz::Snapshot& former, const base::Status& cause) {
@@ -144,12 +179,13 @@ base::Status PolicyDesk::PutBack(const authz::Snapshot& former, const base::Stat
                   base::Message(cause), former.policy_revision, base::Message(back)));
 }
 
-base::Status PolicyDesk::Record(audit::Phase phase, const base::Status& outcome,
-                                std::uint64_t revision, const std::vector<std::string>& changes) {
+base::Status PolicyDesk::Record(const char* activity, audit::Phase phase,
+                                const base::Status& outcome, std::uint64_t revision,
+                                const std::vector<std::string>& changes) {
   audit::Event event;
   event.kind = audit::EventKind::kOperatorAction;
   event.phase = phase;
-  event.activity = "policy_applied";
+  event.activity = activity;
   event.allowed = outcome.ok();
   event.detail = outcome.ok() ? Joined(changes).substr(0, kMaxDetailBytes) : base::Message(outcome);
   event.policy_revision = revision;

@@ -63,9 +63,18 @@ class PolicyDesk {
   // Every mistake, those that only this machine's files show included; empty when there is none.
   static std::vector<policy::Mistake> Check(const PolicySource& source);
 
+  // A policy that edges share, as this edge runs it, with the keys that are its own.
+  // kFailedPrecondition it is of another deployment.
+  static base::StatusOr<policy::PolicyPtr> LoadShared(const PolicySource& source,
+                                                      const policy::Policy& own);
+
   // What applying would change.
   base::StatusOr<PolicyDifference> Diff(const PolicySource& source);
   base::StatusOr<Applied> Apply(const PolicySource& source);
+
+  // Applies the revision that was stored last, by another edge, with this edge's own keys; does
+  // nothing when it is the one in force.
+  base::Status Follow();
 
  private:
   // Under which number a text is, or is going to be, stored.
@@ -73,12 +82,16 @@ class PolicyDesk {
     std::uint64_t revision = 1;
     bool unchanged = false;  // stored already, and the one in force
   };
+  base::StatusOr<Applied> Install(const PolicySource& source, const policy::PolicyPtr& candidate,
+                                  const Numbered& numbered, const char* activity);
   base::StatusOr<Numbered> NumberOf(const PolicySource& source, std::uint64_t running);
-  base::Status PublishAndStore(const PolicySource& source, policy::PolicyPtr candidate,
-                               const Numbered& numbered);
+  // The revision under which it was stored.
+  base::StatusOr<std::uint64_t> PublishAndStore(const PolicySource& source,
+                                                const policy::PolicyPtr& candidate,
+                                                const Numbered& numbered);
   base::Status PutBack(const authz::Snapshot& former, const base::Status& cause);
-  base::Status Record(audit::Phase phase, const base::Status& outcome, std::uint64_t revision,
-                      const std::vector<std::string>& changes);
+  base::Status Record(const char* activity, audit::Phase phase, const base::Status& outcome,
+                      std::uint64_t revision, const std::vector<std::string>& changes);
 
   const Parts parts_;
   base::Mutex apply_turn_;

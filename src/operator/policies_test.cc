@@ -148,77 +148,60 @@ TEST_F(Policies, ApplyPublishesNothingWhenTheStoreIsGone) {
   EXPECT_TRUE(edge_.published().empty());
 }
 
-// A store that answers until the policy has been published.
-class FailsAtAppend final : public store::Store {
- public:
-  explicit FailsAtAppend(store::Store& inner) : inner_(inner) {}
-  base::Status InsertSession(const store::SessionRow& row) override {
-    return inner_.InsertSession(row);
-  }
-  base::Status UpdateSession(const store::SessionRow& row) override {
-    return inner_.UpdateSession(row);
-  }
-  base::StatusOr<store::SessionRow> FindSession(const std::string& sid) override {
-    return inner_.FindSession(sid);
-  }
-  base::StatusOr<std::uint64_t> PutRevocations(
-      std::span<const store::RevocationRow> rows) override {
-    return inner_.PutRevocations(rows);
-  }
-  base::StatusOr<std::uint64_t> DeleteRevocations(
-      std::span<const store::RevocationKey> keys) override {
-    return inner_.DeleteRevocations(keys);
-  }
-  base::StatusOr<std::vector<store::RevocationKey>> DeleteEnded(base::UnixSeconds before) override {
-    return inner_.DeleteEnded(before);
-  }
-  base::StatusOr<std::uint64_t> AppendPolicy(const std::string&, const std::string&,
-                                             base::UnixSeconds) override {
-    return base::MakeStatus(StatusCode::kUnavailable, "disk full");
-  }
-  base::StatusOr<std::optional<store::PolicyRevision>> LatestPolicy() override {
-    return inner_.LatestPolicy();
-  }
-  base::StatusOr<store::Position> ReadAll(base::UnixSeconds after,
-                                          const store::Rows& rows) override {
-    return inner_.ReadAll(after, rows);
-  }
-  base::StatusOr<std::vector<store::Change>> ChangesAfter(const store::Position& position,
-                                                          std::size_t limit) override {
-    return inner_.ChangesAfter(position, limit);
-  }
-  base::StatusOr<bool> WaitForChange(std::uint64_t seq,
-                                     std::chrono::milliseconds timeout) override {
-    return inner_.WaitForChange(seq, timeout);
-  }
-  base::StatusOr<std::uint64_t> RenewLease(const std::string& edge,
-                                           const store::Position& applied) override {
-    return inner_.RenewLease(edge, applied);
-  }
-  base::StatusOr<std::vector<store::EdgeLease>> LiveEdges() override { return inner_.LiveEdges(); }
-  base::StatusOr<bool> EndLease(const std::string& edge, std::uint64_t renewals) override {
-    return inner_.EndLease(edge, renewals);
-  }
-
- private:
-  store::Store& inner_;
-};
-
 TEST_F(Policies, ApplyPutsTheFormerOneBackWhenStoringFails) {
-  FailsAtAppend failing(store_);
-  PolicyDesk desk({edge_, failing, worker_, recorder_, metrics_, clock_});
-  EXPECT_THAT(desk.Apply(Source(new_destination_)),
+  store_.FailPoliciesWith(base::MakeStatus(StatusCode::kUnavailable, "disk full"));
+  EXPECT_THAT(desk_.Apply(Source(new_destination_)),
               StatusSays(StatusCode::kUnavailable, "revision 1 is in force again"));
   EXPECT_EQ(edge_.published().size(), 2U);
   EXPECT_FALSE(edge_.Current().policy->HasHost("new.example.net"));
 }
 
 TEST_F(Policies, ApplySaysSoWhenTheFormerOneCannotBePutBack) {
-  FailsAtAppend failing(store_);
-  PolicyDesk desk({edge_, failing, worker_, recorder_, metrics_, clock_});
+  store_.FailPoliciesWith(base::MakeStatus(StatusCode::kUnavailable, "disk full"));
   edge_.AnswerPublish({absl::OkStatus(), base::MakeStatus(StatusCode::kUnavailable, "Envoy gone")});
-  EXPECT_THAT(desk.Apply(Source(new_destination_)),
+  EXPECT_THAT(desk_.Apply(Source(new_destination_)),
               StatusSays(StatusCode::kInternal, "could not be put back"));
+}
+
+TEST_F(Policies, FollowAppliesWhatAnotherEdgeStoredWithThisEdgesOwnKeys) {
+  PolicySource theirs = Source(new_destination_);
+  const std::string own = "127.0.0.1:3128";
+  theirs.text.replace(theirs.text.find(own), own.size(), "127.0.0.1:3999");
+  ASSERT_THAT(store_.AppendPolicy("deployment: old", "/", 1), IsOk());
+  ASSERT_THAT(store_.AppendPolicy(theirs.text, "/srv/theirs", 1), IsOk());
+  ASSERT_THAT(desk_.Follow(), IsOk());
+  const authz::Snapshot now = edge_.Current();
+  EXPECT_EQ(now.policy_revision, 2U);
+  EXPECT_TRUE(now.policy->HasHost("new.example.net"));
+  EXPECT_EQ(now.policy->listeners.proxy->ToString(), own);
+  EXPECT_EQ(now.policy->state_dir, "/srv/edge/state");
+  EXPECT_EQ(store_.LatestPolicy().value()->revision, 2U);
+  EXPECT_EQ(audit_.events().back().activity, "policy_followed");
+  EXPECT_EQ(edge_.cuts().size(), 1U);
+  ASSERT_THAT(desk_.Follow(), IsOk());
+  EXPECT_EQ(edge_.published().size(), 1U);
+}
+
+TEST_F(Policies, FollowLeavesTheFormerOneWhereTheirsCannotBeRunHere) {
+  PolicySource theirs = Source();
+  theirs.text.replace(theirs.text.find("acme"), 4, "evil");
+  ASSERT_THAT(store_.AppendPolicy("none", "/", 1), IsOk());
+  ASSERT_THAT(store_.AppendPolicy(theirs.text, "/srv/edge", 1), IsOk());
+  EXPECT_THAT(desk_.Follow(), StatusSays(StatusCode::kFailedPrecondition, "one deployment"));
+  ASSERT_THAT(store_.AppendPolicy("nonsense", "/srv/edge", 1), IsOk());
+  EXPECT_THAT(desk_.Follow(), StatusIs(StatusCode::kInvalidArgument));
+  EXPECT_TRUE(edge_.published().empty());
+}
+
+TEST_F(Policies, OfTwoAppliedAtOnceTheOneStoredLastIsInForceUnderItsNumber) {
+  ASSERT_THAT(store_.AppendPolicy(Source().text, "/srv/edge", 1), IsOk());
+  store_.BeforeNextPolicy(
+      [this] { EXPECT_THAT(store_.AppendPolicy("another edge's", "/", 1), IsOk()); });
+  const auto applied = desk_.Apply(Source(new_destination_));
+  ASSERT_THAT(applied, IsOk());
+  EXPECT_EQ(applied->revision, 3U);
+  EXPECT_EQ(edge_.Current().policy_revision, 3U);
+  EXPECT_TRUE(edge_.Current().policy->HasHost("new.example.net"));
 }
 
 TEST_F(Policies, ApplyRefusesKeysThatChangeAtRestart) {

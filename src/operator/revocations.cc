@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "fmt/format.h"
 #include "operator/cut_record.h"
@@ -14,6 +15,7 @@ using base::MakeStatus;
 using base::StatusCode;
 
 constexpr std::size_t kMaxReasonBytes = 1024;
+constexpr std::chrono::milliseconds kOwnPatience{2000};
 constexpr std::size_t kFramingBytes = 16;  // of one entry, and more than it takes
 static_assert(kMaxAtOnce * (kMaxIdBytes + kFramingBytes) + kMaxReasonBytes <= kMaxRequestBytes);
 
@@ -119,6 +121,15 @@ base::Status DeleteWhatIsStored(const std::vector<store::RevocationKey>& keys,
   return absl::OkStatus();
 }
 
+store::RevocationKey KeyOf(const RevocationRequest& request) { return {request.kind, request.id}; }
+
+std::vector<store::RevocationKey> KeysOf(const std::vector<RevocationRequest>& requests) {
+  std::vector<store::RevocationKey> keys;
+  keys.reserve(requests.size());
+  for (const RevocationRequest& request : requests) keys.push_back(KeyOf(request));
+  return keys;
+}
+
 base::Status NotInForce(const RevocationRequest& request) {
   return MakeStatus(StatusCode::kNotFound,
                     fmt::format("no revocation of {} {} is in force; revocations of another kind "
@@ -128,27 +139,94 @@ base::Status NotInForce(const RevocationRequest& request) {
 
 }  // namespace
 
+void RevocationDesk::Reading::Take(const store::RevocationRow& row) {
+  if (row.kind == store::RevokedKind::kAll) everything_ = true;
+  if (row.kind != store::RevokedKind::kAll) {
+    keys_.push_back(revocation::KeyOf(AsEntry(row.kind, row.id)));
+  }
+}
+
 base::Status RevocationDesk::Load() {
-  std::vector<revocation::Key> keys;
-  bool everything = false;
+  Reading reading;
   store::Rows rows;
-  rows.revocation = [&](const store::RevocationRow& row) {
-    if (row.kind == store::RevokedKind::kAll) everything = true;
-    if (row.kind != store::RevokedKind::kAll) {
-      keys.push_back(revocation::KeyOf(AsEntry(row.kind, row.id)));
-    }
-  };
+  rows.revocation = [&](const store::RevocationRow& row) { reading.Take(row); };
   const auto read = parts_.store_worker.Call([&]() -> base::StatusOr<store::Position> {
     return parts_.store.ReadAll(parts_.clock.UnixNow(), rows);
   });
   RETURN_IF_ERROR(read.status());
-  parts_.denylist.LoadKeys(keys, everything);
-  parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
-  parts_.edge.DenylistChanged();
+  PutAllInForce(reading, read->seq);
   return absl::OkStatus();
 }
 
+void RevocationDesk::PutAllInForce(const Reading& reading, std::uint64_t seq) {
+  {
+    base::MutexLock lock(mutex_);
+    held_.Applied(seq);
+    std::vector<revocation::Key> keys = reading.keys_;
+    bool everything = reading.everything_;
+    for (const store::RevocationKey& key : held_.keys()) {
+      if (key.kind == store::RevokedKind::kAll) everything = true;
+      if (key.kind != store::RevokedKind::kAll) {
+        keys.push_back(revocation::KeyOf(AsEntry(key.kind, key.id)));
+      }
+    }
+    parts_.denylist.LoadKeys(keys, everything);
+  }
+  parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
+  parts_.edge.DenylistChanged();
+}
+
+Revoked RevocationDesk::Replace(const Reading& reading, std::uint64_t seq) {
+  PutAllInForce(reading, seq);
+  Revoked revoked;
+  revoked.first.kind = store::RevokedKind::kAll;
+  revoked.first.reason = "everything was read again";
+  revoked.cut =
+      parts_.edge.CutStreams([denylist = parts_.denylist.Read()](const limits::OpenStream& stream) {
+        return denylist.Check(stream.claims->identity) == revocation::Standing::kRevoked;
+      });
+  return revoked;
+}
+
+std::optional<Revoked> RevocationDesk::Follow(const std::vector<store::Change>& changes) {
+  std::vector<RevocationRequest> put;  // since the last deletion
+  std::vector<RevocationRequest> all;
+  bool changed = false;
+  {
+    base::MutexLock lock(mutex_);
+    for (const store::Change& change : changes) {
+      if (const auto* added = std::get_if<store::RevocationPut>(&change.what)) {
+        put.push_back({added->row.kind, added->row.id, added->row.reason});
+        all.push_back(put.back());
+      } else if (const auto* gone = std::get_if<store::RevocationDeleted>(&change.what)) {
+        PutInForce(std::exchange(put, {}));
+        if (held_.Deleted(gone->key, change.seq)) TakeOut(gone->key);
+        changed = true;
+      }
+    }
+    PutInForce(put);
+    if (!changes.empty()) held_.Applied(changes.back().seq);
+  }
+  if (all.empty() && !changed) return std::nullopt;
+  parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
+  parts_.edge.DenylistChanged();
+  if (all.empty()) return std::nullopt;
+  Revoked revoked;
+  revoked.first = all.front();
+  revoked.cut = parts_.edge.CutStreams(StreamsOf(all));
+  return revoked;
+}
+
 void RevocationDesk::DenyAndCut(const std::vector<RevocationRequest>& requests, Revoked& revoked) {
+  {
+    base::MutexLock lock(mutex_);
+    PutInForce(requests);
+  }
+  parts_.edge.DenylistChanged();
+  revoked.cut = parts_.edge.CutStreams(StreamsOf(requests));
+}
+
+void RevocationDesk::PutInForce(const std::vector<RevocationRequest>& requests) {
   std::vector<revocation::Entry> entries;
   for (const RevocationRequest& request : requests) {
     if (request.kind == store::RevokedKind::kAll) {
@@ -158,8 +236,14 @@ void RevocationDesk::DenyAndCut(const std::vector<RevocationRequest>& requests, 
     }
   }
   parts_.denylist.Add(entries);
-  parts_.edge.DenylistChanged();
-  revoked.cut = parts_.edge.CutStreams(StreamsOf(requests));
+}
+
+void RevocationDesk::TakeOut(const store::RevocationKey& key) {
+  if (key.kind == store::RevokedKind::kAll) {
+    parts_.denylist.SetEverything(false);
+  } else {
+    parts_.denylist.Remove(AsEntry(key.kind, key.id));
+  }
 }
 
 base::StatusOr<Revoked> RevocationDesk::RevokeAll(const std::vector<RevocationRequest>& requests) {
@@ -167,23 +251,43 @@ base::StatusOr<Revoked> RevocationDesk::RevokeAll(const std::vector<RevocationRe
   const base::BootTime started = parts_.clock.BootNow();
   Revoked revoked;
   revoked.first = requests.front();
+  if (parts_.sharing != nullptr) {
+    base::MutexLock lock(mutex_);
+    held_.Begin(KeysOf(requests));
+  }
   DenyAndCut(requests, revoked);
-  const base::Status stored = parts_.store_worker.Call([&] { return Store(requests, revoked); });
-  revoked.durable = stored.ok();
+  const base::StatusOr<std::uint64_t> stored =
+      parts_.store_worker.Call([&] { return Store(requests, revoked); });
+  if (parts_.sharing != nullptr) StoredOrNot(requests, stored);
+  revoked.durable = revoked.everywhere = stored.ok();
   if (!stored.ok()) {
     revoked.problem = fmt::format(
         "in force on this edge, but not stored: {}; it is lost when the "
         "edge restarts: repair the store and revoke again",
-        base::Message(stored));
+        base::Message(stored.status()));
   }
   const base::Status recorded = Record("session_revoked", requests);
+  if (stored.ok() && parts_.sharing != nullptr) AwaitEdges(*stored, revoked);
   parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
   parts_.metrics.RevokeTook(parts_.clock.BootNow() - started);
-  if (!recorded.ok() && stored.ok()) {
+  if (!recorded.ok() && revoked.everywhere) {
     revoked.problem = "in force and stored, but not recorded: " + base::Message(recorded);
   }
   AwaitVetted(revoked);
   return revoked;
+}
+
+void RevocationDesk::AwaitEdges(std::uint64_t seq, Revoked& revoked) {
+  const base::StatusOr<Edges::Answer> answer = parts_.sharing->edges.Await(seq);
+  revoked.everywhere = answer.ok();
+  if (answer.ok()) {
+    revoked.edges = *answer;
+  } else {
+    revoked.problem = fmt::format(
+        "stored, and in force on this edge, but not known to be in force on every edge: {}; revoke "
+        "again to know",
+        base::Message(answer.status()));
+  }
 }
 
 void RevocationDesk::AwaitVetted(Revoked& revoked) {
@@ -206,7 +310,8 @@ store::RevocationRow RevocationDesk::RowOf(const RevocationRequest& request) {
   const bool is_session = request.kind == store::RevokedKind::kSession;
   if (!is_session && request.kind != store::RevokedKind::kTokenId) return row;
   base::UnixSeconds last_token_ends = row.revoked_at + kLongestToken.count();
-  if (is_session) {
+  // Another edge may be renewing the session at this moment.
+  if (is_session && parts_.sharing == nullptr) {
     const base::StatusOr<store::SessionRow> session = parts_.store.FindSession(request.id);
     if (session.ok()) last_token_ends = session->expires_at + session::kMaxSkew.count();
   }
@@ -214,12 +319,12 @@ store::RevocationRow RevocationDesk::RowOf(const RevocationRequest& request) {
   return row;
 }
 
-base::Status RevocationDesk::Store(const std::vector<RevocationRequest>& requests,
-                                   Revoked& revoked) {
+base::StatusOr<std::uint64_t> RevocationDesk::Store(const std::vector<RevocationRequest>& requests,
+                                                    Revoked& revoked) {
   std::vector<store::RevocationRow> rows;
   rows.reserve(requests.size());
   for (const RevocationRequest& request : requests) rows.push_back(RowOf(request));
-  base::Status stored = parts_.store.PutRevocations(rows).status();
+  base::StatusOr<std::uint64_t> stored = parts_.store.PutRevocations(rows);
   // A restore of the same entry may have stood before this one in the queue, taken out what was put
   // in force at the start, and let streams open again.
   const revocation::Snapshot denylist = parts_.denylist.Read();
@@ -228,6 +333,22 @@ base::Status RevocationDesk::Store(const std::vector<RevocationRequest>& request
   });
   if (!holds) DenyAndCut(requests, revoked);
   return stored;
+}
+
+void RevocationDesk::StoredOrNot(const std::vector<RevocationRequest>& requests,
+                                 const base::StatusOr<std::uint64_t>& stored) {
+  base::MutexLock lock(mutex_);
+  bool gone = false;
+  for (const RevocationRequest& request : requests) {
+    const store::RevocationKey key = KeyOf(request);
+    if (!stored.ok()) {
+      held_.NotStored(key);
+    } else if (held_.Stored(key, *stored)) {
+      TakeOut(key);
+      gone = true;
+    }
+  }
+  if (gone) parts_.edge.DenylistChanged();
 }
 
 base::Status RevocationDesk::Record(const char* activity,
@@ -246,7 +367,15 @@ CutReport RevocationDesk::AwaitCut(const Revoked& revoked) {
 
 base::Status RevocationDesk::RestoreAll(const std::vector<RevocationRequest>& requests) {
   RETURN_IF_ERROR(CheckEach(requests));
-  RETURN_IF_ERROR(parts_.store_worker.Call([&] { return Unstore(requests); }));
+  ASSIGN_OR_RETURN(const std::uint64_t seq,
+                   parts_.store_worker.Call([&] { return Unstore(requests); }));
+  if (parts_.sharing != nullptr) {
+    // Stored, so it comes true here as everywhere; the wait is for whoever tries at once.
+    Sequence& sequence = parts_.sharing->sequence;
+    if (seq != 0) (void)sequence.Await(seq, kOwnPatience);
+    if (seq == 0) (void)sequence.AwaitReading(kOwnPatience);
+    return absl::OkStatus();
+  }
   parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
   parts_.edge.DenylistChanged();
   return absl::OkStatus();
@@ -254,26 +383,38 @@ base::Status RevocationDesk::RestoreAll(const std::vector<RevocationRequest>& re
 
 // The caller is on the store's thread. In force without being stored is what a revoke leaves behind
 // when the store failed it, and is taken back as well.
-base::Status RevocationDesk::Unstore(const std::vector<RevocationRequest>& requests) {
+base::StatusOr<std::uint64_t> RevocationDesk::Unstore(
+    const std::vector<RevocationRequest>& requests) {
   const revocation::Snapshot denylist = parts_.denylist.Read();
   for (const RevocationRequest& request : requests) {
     if (!IsInForce(denylist, request.kind, request.id)) return NotInForce(request);
   }
   RETURN_IF_ERROR(Record("session_restored", requests));
-  std::vector<store::RevocationKey> keys;
-  keys.reserve(requests.size());
-  for (const RevocationRequest& request : requests) keys.push_back({request.kind, request.id});
-  base::Status deleted = parts_.store.DeleteRevocations(keys).status();
-  if (deleted.code() == StatusCode::kNotFound) deleted = DeleteWhatIsStored(keys, parts_.store);
-  RETURN_IF_ERROR(deleted);
-  for (const RevocationRequest& request : requests) {
-    if (request.kind == store::RevokedKind::kAll) {
-      parts_.denylist.SetEverything(false);
-    } else {
-      parts_.denylist.Remove(AsEntry(request.kind, request.id));
+  const std::vector<store::RevocationKey> keys = KeysOf(requests);
+  std::vector<store::RevocationKey> released;
+  {
+    base::MutexLock lock(mutex_);
+    for (const store::RevocationKey& key : keys) {
+      if (held_.Release(key)) released.push_back(key);
     }
   }
-  return absl::OkStatus();
+  const base::StatusOr<std::uint64_t> deleted = Delete(keys);
+  base::MutexLock lock(mutex_);
+  if (!deleted.ok()) {
+    for (const store::RevocationKey& key : released) held_.Hold(key);
+  } else if (parts_.sharing == nullptr) {
+    for (const store::RevocationKey& key : keys) TakeOut(key);
+  }
+  RETURN_IF_ERROR(deleted.status());
+  return released.empty() ? *deleted : 0;
+}
+
+base::StatusOr<std::uint64_t> RevocationDesk::Delete(
+    const std::vector<store::RevocationKey>& keys) {
+  base::StatusOr<std::uint64_t> deleted = parts_.store.DeleteRevocations(keys);
+  if (deleted.status().code() != StatusCode::kNotFound) return deleted;
+  RETURN_IF_ERROR(DeleteWhatIsStored(keys, parts_.store));
+  return 0;
 }
 
 base::StatusOr<std::vector<store::RevocationRow>> RevocationDesk::List() {
@@ -313,9 +454,9 @@ base::Status RevocationDesk::CheckStanding(const store::SessionRow& row) const {
 
 base::Status RevocationDesk::Prune(base::UnixSeconds cutoff) {
   ASSIGN_OR_RETURN(const std::vector<store::RevocationKey> ended, parts_.store.DeleteEnded(cutoff));
-  for (const store::RevocationKey& key : ended) {
-    parts_.denylist.Remove(AsEntry(key.kind, key.id));
-  }
+  if (parts_.sharing != nullptr) return absl::OkStatus();
+  base::MutexLock lock(mutex_);
+  for (const store::RevocationKey& key : ended) TakeOut(key);
   parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
   return absl::OkStatus();
 }

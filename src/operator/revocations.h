@@ -5,6 +5,8 @@
 //             Where a session has a tunnel that is asked about once, it is in force when Envoy has
 //             let go of every socket of the session.
 //             A restore is stored first, then in memory. Several are all or nothing.
+//             Where edges share the store the acknowledgement also waits for every one of them, and
+//             what the store tells is put in force and taken out in the order of its changes alone.
 // Errors:     kInvalidArgument the request made no sense and nothing changed; kNotFound nothing to
 //             restore; kUnavailable store or audit.
 // Fail mode:  an error never leaves more open than before; without Load every decision is denied.
@@ -21,11 +23,14 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "base/worker.h"
 #include "operator/edge.h"
+#include "operator/held_revocations.h"
 #include "operator/metrics.h"
 #include "operator/recorder.h"
+#include "operator/sharing.h"
 #include "revocation/denylist.h"
 #include "session/claims.h"
 #include "store/store.h"
@@ -51,7 +56,9 @@ struct RevocationRequest {
 struct Revoked {
   bool durable = false;
   std::size_t uncut = 0;     // streams of sessions with such tunnels, not known to have ended
-  std::string problem;       // empty when durable and recorded
+  bool everywhere = false;   // durable, and in force on every edge that may be serving
+  Edges::Answer edges;       // what is known of them
+  std::string problem;       // empty when durable, everywhere and recorded
   std::unique_ptr<Cut> cut;  // under way; AwaitCut tells what came of it
   RevocationRequest first;   // of those named
   std::optional<CutReport> report;  // when that was awaited already
@@ -71,17 +78,36 @@ class RevocationDesk {
     const Recorder& recorder;
     Metrics& metrics;
     const base::Clock& clock;
+    const Sharing* sharing = nullptr;  // null: the store is this edge's own
   };
   RevocationDesk(Parts parts, Options options) : parts_(parts), options_(options) {}
 
   // Reads the store's entries into the denylist. Call once at start.
   base::Status Load();
 
+  // What a follower of a shared store calls, on one thread. Both begin to cut the streams of those
+  // who are revoked; AwaitCut tells what came of it.
+  // Everything that is stored, as it was read at one moment:
+  class Reading {
+   public:
+    void Take(const store::RevocationRow& row);
+
+   private:
+    friend class RevocationDesk;
+    std::vector<revocation::Key> keys_;
+    bool everything_ = false;
+  };
+  Revoked Replace(const Reading& reading, std::uint64_t seq);
+  // The next changes, oldest first. nullopt: none of them revokes.
+  std::optional<Revoked> Follow(const std::vector<store::Change>& changes);
+
   // An id that is not known is accepted, so that a revoke never depends on what this edge
   // remembers.
   base::StatusOr<Revoked> Revoke(const RevocationRequest& request) { return RevokeAll({request}); }
   // One to kMaxAtOnce; kInvalidArgument names the first that makes no sense by its place, from 1.
   base::StatusOr<Revoked> RevokeAll(const std::vector<RevocationRequest>& requests);
+  // Waits, where there are tunnels among them that are asked about once, until all have ended.
+  static void AwaitVetted(Revoked& revoked);
   // Waits until the streams of those revoked have ended, or patience has, and records what came of
   // it. To be called once for each answer.
   CutReport AwaitCut(const Revoked& revoked);
@@ -100,15 +126,25 @@ class RevocationDesk {
   base::Status Prune(base::UnixSeconds cutoff);
 
  private:
-  static void AwaitVetted(Revoked& revoked);
+  void PutAllInForce(const Reading& reading, std::uint64_t seq);
+  void PutInForce(const std::vector<RevocationRequest>& requests) REQUIRES(mutex_);
+  void TakeOut(const store::RevocationKey& key) REQUIRES(mutex_);
   void DenyAndCut(const std::vector<RevocationRequest>& requests, Revoked& revoked);
-  base::Status Store(const std::vector<RevocationRequest>& requests, Revoked& revoked);
+  base::StatusOr<std::uint64_t> Store(const std::vector<RevocationRequest>& requests,
+                                      Revoked& revoked);
+  void StoredOrNot(const std::vector<RevocationRequest>& requests,
+                   const base::StatusOr<std::uint64_t>& stored);
+  void AwaitEdges(std::uint64_t seq, Revoked& revoked);
   store::RevocationRow RowOf(const RevocationRequest& request);
-  base::Status Unstore(const std::vector<RevocationRequest>& requests);
+  // The number of the deletion, or 0 when it is not all that the sequence has to tell.
+  base::StatusOr<std::uint64_t> Unstore(const std::vector<RevocationRequest>& requests);
+  base::StatusOr<std::uint64_t> Delete(const std::vector<store::RevocationKey>& keys);
   base::Status Record(const char* activity, const std::vector<RevocationRequest>& requests) const;
 
   const Parts parts_;
   const Options options_;
+  base::Mutex mutex_;  // held while what is in force changes
+  HeldRevocations held_ GUARDED_BY(mutex_);
 };
 
 }  // namespace exeat::ops

@@ -44,11 +44,22 @@ base::Status SessionDesk::Load() {
   const base::UnixSeconds now = parts_.clock.UnixNow();
   ASSIGN_OR_RETURN(const std::vector<store::SessionRow> rows,
                    parts_.store_worker.Call([&] { return parts_.store.ListSessions(now); }));
-  base::MutexLock lock(mutex_);
-  live_.clear();
-  for (const store::SessionRow& row : rows) live_[row.sid] = row.expires_at;
-  parts_.metrics.SetLiveSessions(live_.size());
+  Ends live;
+  for (const store::SessionRow& row : rows) live[row.sid] = row.expires_at;
+  Replace(std::move(live));
   return absl::OkStatus();
+}
+
+void SessionDesk::Replace(Ends live) {
+  base::MutexLock lock(mutex_);
+  live_ = std::move(live);
+  parts_.metrics.SetLiveSessions(live_.size());
+}
+
+void SessionDesk::Follow(const store::SessionPut& put) {
+  base::MutexLock lock(mutex_);
+  live_[put.sid] = put.expires_at;
+  parts_.metrics.SetLiveSessions(live_.size());
 }
 
 base::Status SessionDesk::CheckTtl(std::chrono::seconds ttl, const policy::Policy& policy) const {
@@ -164,6 +175,7 @@ base::StatusOr<Minted> SessionDesk::Mint(const store::SessionRow& row, base::Uni
   RETURN_IF_ERROR(parts_.recorder.Record(SessionEvent(activity, row)));
   const auto sign = [&]() -> base::StatusOr<std::string> {
     base::MutexLock turn(signing_turn_);
+    RETURN_IF_ERROR(ShareKeys());
     return parts_.keys.Sign(claims);
   };
   ASSIGN_OR_RETURN(std::string token, sign());
@@ -215,9 +227,11 @@ base::Status SessionDesk::RotateSigningKey(bool withdraw) {
   RETURN_IF_ERROR(parts_.keys.Rotate());
   // Known everywhere before anything is withdrawn, so that new tokens verify without a gap.
   RETURN_IF_ERROR(parts_.edge.PublishKeys());
+  RETURN_IF_ERROR(ShareKeys());
   if (!withdraw) return absl::OkStatus();
   RETURN_IF_ERROR(parts_.keys.WithdrawRetired(std::numeric_limits<base::UnixSeconds>::max()));
-  return parts_.edge.PublishKeys();
+  RETURN_IF_ERROR(parts_.edge.PublishKeys());
+  return ShareKeys();
 }
 
 base::Status SessionDesk::Tidy() {
@@ -234,7 +248,8 @@ base::Status SessionDesk::Tidy() {
   const std::string before = parts_.keys.Jwks();
   RETURN_IF_ERROR(
       parts_.keys.WithdrawRetired(now - kLongestToken.count() - options_.margin.count()));
-  return parts_.keys.Jwks() == before ? absl::OkStatus() : parts_.edge.PublishKeys();
+  if (parts_.keys.Jwks() != before) RETURN_IF_ERROR(parts_.edge.PublishKeys());
+  return ShareKeys();
 }
 
 base::Status SessionDesk::Reserve(const std::string& sid, base::UnixSeconds expires_at) {

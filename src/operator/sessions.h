@@ -25,6 +25,7 @@
 #include "operator/metrics.h"
 #include "operator/recorder.h"
 #include "operator/revocations.h"
+#include "operator/sharing.h"
 #include "session/signing_keys.h"
 #include "store/store.h"
 
@@ -64,11 +65,17 @@ class SessionDesk {
     const Recorder& recorder;
     Metrics& metrics;
     const base::Clock& clock;
+    const Sharing* sharing = nullptr;  // null: the store is this edge's own
   };
   SessionDesk(Parts parts, Options options);
 
   // Reads the sessions that live from the store. Call once at start.
   base::Status Load();
+
+  // What a follower of a shared store calls: all that live, by their ids, with the end of each.
+  using Ends = std::map<std::string, base::UnixSeconds>;
+  void Replace(Ends live);
+  void Follow(const store::SessionPut& put);
 
   base::StatusOr<Minted> Create(const SessionRequest& request);
   // A new token of the same session, with the grants it was opened with.
@@ -91,6 +98,9 @@ class SessionDesk {
   base::Status CheckTtl(std::chrono::seconds ttl, const policy::Policy& policy) const;
   base::StatusOr<Minted> Mint(const store::SessionRow& row, base::UnixSeconds expires_at,
                               const char* activity);
+  base::Status ShareKeys() {
+    return parts_.sharing == nullptr ? absl::OkStatus() : parts_.sharing->keys.Share();
+  }
   base::Status Reserve(const std::string& sid, base::UnixSeconds expires_at);
   void Forget(const std::string& sid);
   SessionView View(store::SessionRow row) const;
@@ -99,7 +109,7 @@ class SessionDesk {
   const Options options_;
   base::Mutex signing_turn_;  // held while a token is signed, and while the key changes
   mutable base::Mutex mutex_;
-  std::map<std::string, base::UnixSeconds> live_ GUARDED_BY(mutex_);  // sid -> end of its token
+  Ends live_ GUARDED_BY(mutex_);
 };
 
 }  // namespace exeat::ops

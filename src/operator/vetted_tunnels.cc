@@ -68,6 +68,16 @@ void VettedTunnels::CutAll(std::string_view why) {
   parts_.cut(AllOfThem());
 }
 
+bool VettedTunnels::AnyOpen() const {
+  if (!MayBeAny()) return false;
+  bool found = false;
+  (void)parts_.streams.Find([&](const limits::OpenStream& stream) {
+    found = found || stream.is_vetted;
+    return false;
+  });
+  return found;
+}
+
 void VettedTunnels::Disconnected() {
   connected_ = false;
   CutAll("Envoy cannot be told of a revoke");

@@ -55,6 +55,9 @@ class VettedTunnels {
   // Something that the tunnels rely on was lost: every one of them is cut. `why` is for the log.
   void CutAll(std::string_view why);
 
+  // Whether any is registered.
+  bool AnyOpen() const;
+
   // Envoy is there to be told, with whatever list it is given; or it is not.
   void Connected() { connected_ = true; }
   void Disconnected();

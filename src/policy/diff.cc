@@ -188,6 +188,15 @@ std::vector<std::string> Diff(const Policy& from, const Policy& to) {
   return lines;
 }
 
+Policy WithOwnKeys(Policy shared, const Policy& own) {
+  shared.state_dir = own.state_dir;
+  shared.listeners = own.listeners;
+  shared.ca = own.ca;
+  shared.audit_dir = own.audit_dir;
+  shared.shared_store = own.shared_store;
+  return shared;
+}
+
 std::vector<std::string> RestartKeys(const Policy& running, const Policy& wanted) {
   const Fields before = StartFields(running);
   const Fields after = StartFields(wanted);

@@ -161,10 +161,10 @@ Draft ReadPolicy(Reader& reader, const Located& root) {
   ReadResolver(reader, root, draft);
   ReadCa(reader, root, policy);
   policy.shared_store = ReadStore(reader, root);
-  // Edges do not follow each other's changes yet. Here, and nowhere else, that is refused.
-  if (policy.shared_store) {
-    reader.AddNotYet(*reader.Get(root, "store"),
-                     "edges cannot share a store; this version has: sqlite");
+  if (policy.shared_store && !reader.Get(root, "ca")) {
+    reader.Add(*reader.Get(root, "store"),
+               "edges that share a store need one CA, which their guests trust: import it on each "
+               "by ca: {certificate: PATH, key: PATH}");
   }
   ReadFixedChoice(reader, root, "ratelimit", "local", {"grpc://"});
   ReadCredentials(reader, root, draft);

@@ -50,4 +50,8 @@ std::vector<std::string> Diff(const Policy& from, const Policy& to);
 // needs a restart. Empty when there is none.
 std::vector<std::string> RestartKeys(const Policy& running, const Policy& wanted);
 
+// `shared`, a policy that edges share, as the edge with the policy `own` runs it: with this edge's
+// own listeners, CA files and places of state, audit and store.
+Policy WithOwnKeys(Policy shared, const Policy& own);
+
 }  // namespace exeat::policy

@@ -148,8 +148,6 @@ TEST(LoadLaterKeys, AreRefusedAsNotSupportedYet) {
       {"content: {digest: sha256}\n", "content"},
       {"streams: {cut: auto}\n", "streams"},
       {"audit: {durability: batch}\n", "audit.durability"},
-      {"store: postgresql://edge@db/exeat\n", "store"},
-      {"store: {url: postgresql://edge@db/exeat, password_file: f}\n", "store"},
       {"ratelimit: grpc://limits:8081\n", "ratelimit"},
       {"limits: {concurrent: 32}\n", "limits.concurrent"},
       {"limits: {connections_per_minute: 1}\n", "limits.connections_per_minute"},

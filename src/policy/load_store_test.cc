@@ -18,7 +18,7 @@ struct Read {
   std::string mistakes;
 };
 
-// The section by itself: a whole policy with a shared store is refused in this version.
+// The section by itself.
 Read ReadText(const std::string& text) {
   const auto parsed = ParseDocument(text);
   const Node* root = std::get_if<Node>(&parsed);
@@ -88,17 +88,18 @@ TEST(LoadStore, NamesEveryOtherMistakeWithoutPrintingTheUrl) {
   }
 }
 
-TEST(LoadStore, OfAWholePolicyIsNotSupportedYet) {
-  const LoadResult result = Load(
+TEST(LoadStore, OfManyEdgesNeedsACaOfTheirOwn) {
+  const std::string text =
       "version: 1\ndeployment: d\nlisteners: {proxy: 127.0.0.1:0}\n"
-      "store: postgresql://edge@db/exeat\n",
-      "exeat.yaml", "/etc/exeat");
-  ASSERT_EQ(result.mistakes.size(), 1U);
-  EXPECT_TRUE(result.mistakes[0].not_supported_yet);
-  EXPECT_EQ(result.mistakes[0].ToString(),
-            "exeat.yaml:4: store: not supported yet: edges cannot share a store; this version has: "
-            "sqlite");
-  EXPECT_FALSE(result.policy.shared_store);
+      "store: postgresql://edge@db/exeat\n";
+  const LoadResult without = Load(text, "exeat.yaml", "/etc/exeat");
+  ASSERT_EQ(without.mistakes.size(), 1U);
+  EXPECT_THAT(without.mistakes[0].ToString(), HasSubstr("exeat.yaml:4: store: edges that share"));
+  EXPECT_THAT(without.mistakes[0].ToString(), HasSubstr("ca: {certificate: PATH, key: PATH}"));
+  const LoadResult with =
+      Load(text + "ca: {certificate: ca.pem, key: ca.key}\n", "exeat.yaml", "/etc/exeat");
+  EXPECT_TRUE(with.ok());
+  EXPECT_TRUE(with.policy.shared_store);
 }
 
 TEST(CheckStoreFiles, ReadsThePasswordLikeACredential) {
@@ -118,6 +119,29 @@ TEST(DiffStore, SaysThatAnotherStoreNeedsARestart) {
   EXPECT_THAT(Diff(before, after),
               testing::Contains("~ store: sqlite -> postgresql://edge@db/exeat"));
   EXPECT_TRUE(RestartKeys(after, after).empty());
+}
+
+TEST(WithOwnKeys, LeavesNothingOfAnotherEdgeThatChangesAtARestartOnly) {
+  Policy shared;
+  shared.deployment = "d";
+  shared.state_dir = "/there";
+  shared.audit_dir = "/there/audit";
+  shared.ca = ImportedCa{"/there/ca.pem", "/there/ca.key", 1, 2};
+  shared.listeners.proxy = SocketAddress::Parse("192.0.2.1:3128");
+  shared.listeners.transparent = SocketAddress::Parse("192.0.2.1:3129");
+  shared.shared_store = SharedStore{"postgresql://there@db/exeat", "/there/pw", 0};
+  shared.posture = Posture::kBump;
+  Policy own;
+  own.deployment = "d";
+  own.state_dir = "/here";
+  own.audit_dir = "/here/audit";
+  own.ca = ImportedCa{"/here/ca.pem", "/here/ca.key", 1, 2};
+  own.listeners.proxy = SocketAddress::Parse("127.0.0.1:3128");
+  own.shared_store = SharedStore{"postgresql://here@db/exeat", "", 0};
+  ASSERT_THAT(RestartKeys(own, shared), testing::SizeIs(8));
+  const Policy run = WithOwnKeys(shared, own);
+  EXPECT_TRUE(RestartKeys(own, run).empty());
+  EXPECT_EQ(run.posture, Posture::kBump);
 }
 
 }  // namespace

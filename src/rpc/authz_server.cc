@@ -135,9 +135,11 @@ void RenderVerdict(const authz::Verdict& verdict, authz::Leg leg, std::string_vi
 }
 
 authz::Verdict AuthzServer::Judge(const CheckRequest& request, const CheckFacts& check,
-                                  SnapshotPtr& snapshot) const {
+                                  base::BootTime now, SnapshotPtr& snapshot) const {
   const bool at_connect = check.facts.leg == authz::Leg::kConnect;
-  authz::Verdict verdict = authz::Decide(check.facts, *snapshot);
+  authz::Verdict verdict;
+  verdict.reason = authz::Reason::kDenylistStale;
+  if (IsFresh(now)) verdict = authz::Decide(check.facts, *snapshot);
   if (verdict.allowed && at_connect &&
       !hooks_.admit_name(verdict.claims->sid, verdict.destination->host)) {
     Deny(authz::Reason::kRateLimited, verdict);
@@ -150,6 +152,10 @@ authz::Verdict AuthzServer::Judge(const CheckRequest& request, const CheckFacts&
   if (!recorded.ok() && verdict.allowed) {
     base::LogError("the audit log cannot record: denying", {{"error", base::Message(recorded)}});
     Deny(authz::Reason::kAuditUnavailable, verdict);
+    hooks_.end(check.request_id);
+  }
+  if (verdict.allowed && hooks_.lease != nullptr && !IsFresh(clock_.BootNow())) {
+    Deny(authz::Reason::kDenylistStale, verdict);
     hooks_.end(check.request_id);
   }
   return verdict;
@@ -190,7 +196,7 @@ void AuthzServer::Answer(const CheckRequest& request, CheckResponse& response) c
   try {
     check = FactsOf(request, clock_.UnixNow());
     snapshot = hooks_.snapshot();
-    verdict = Judge(request, check, snapshot);
+    verdict = Judge(request, check, started, snapshot);
     RenderVerdict(verdict, check.facts.leg, check.request_id, &response);
     if (verdict.allowed && verdict.vetted) Vet(check, *verdict.destination, response);
   } catch (const std::exception& error) {

@@ -1,8 +1,9 @@
 // Answers Envoy's ext_authz: facts in, verdict out, the intent recorded before an allow.
 //
 // Order:     decide, register the stream, and decide again when the denials changed meanwhile: a
-//            revoke denies first and then looks for streams, so one of the two sees the other.
-//            A tunnel is vetted last of all, once it is registered as one.
+//            revoke denies first and then looks for streams, so one of the two sees the other. Last
+//            of all the lease is looked at, without which nobody may be let go on.
+//            A tunnel is vetted once it is registered as one.
 // Fail mode: a default-constructed answer denies; an intent that cannot be recorded is a denial
 //            (audit_unavailable); anything thrown is a denial.
 // Threads:   Answer is safe concurrently; it touches memory and the audit file only.
@@ -20,6 +21,7 @@
 #include "base/status.h"
 #include "envoy/service/auth/v3/external_auth.pb.h"
 #include "limits/open_streams.h"
+#include "revocation/lease.h"
 #include "rpc/check_facts.h"
 
 namespace exeat::rpc {
@@ -44,6 +46,8 @@ class AuthzServer final {
     std::function<bool()> may_vet;
     // Takes back what `begin` registered.
     std::function<void(std::string_view id)> end;
+    // Null: the denylist is this edge's own, and always fresh.
+    const revocation::Lease* lease = nullptr;
   };
   AuthzServer(Hooks hooks, const base::Clock& clock) : hooks_(std::move(hooks)), clock_(clock) {}
 
@@ -53,8 +57,11 @@ class AuthzServer final {
 
  private:
   using SnapshotPtr = std::shared_ptr<const authz::Snapshot>;
-  authz::Verdict Judge(const CheckRequest& request, const CheckFacts& check,
+  authz::Verdict Judge(const CheckRequest& request, const CheckFacts& check, base::BootTime now,
                        SnapshotPtr& snapshot) const;
+  bool IsFresh(base::BootTime now) const {
+    return hooks_.lease == nullptr || hooks_.lease->Holds(now);
+  }
   void Register(const CheckFacts& check, SnapshotPtr& snapshot, authz::Verdict& verdict) const;
 
   Hooks hooks_;

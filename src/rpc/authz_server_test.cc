@@ -16,7 +16,10 @@ using ::envoy::service::auth::v3::CheckResponse;
 // A server over the small edge, whose hooks write down what they are told.
 class AuthzServerTest : public testing::Test {
  protected:
-  AuthzServerTest() { Publish(); }
+  AuthzServerTest() {
+    Publish();
+    lease_.HoldUntil(base::BootTime::max());
+  }
 
   void Publish() { snapshot_ = std::make_shared<const authz::Snapshot>(edge_.Read()); }
 
@@ -55,6 +58,7 @@ class AuthzServerTest : public testing::Test {
   authz::SmallEdge edge_;
   std::shared_ptr<const authz::Snapshot> snapshot_;
   base::FakeClock clock_;
+  revocation::Lease lease_;
   base::Status record_ = absl::OkStatus();
   std::function<limits::Begun()> on_begin_ = [] { return limits::Begun::kOpen; };
   std::vector<std::string> connected_;
@@ -90,7 +94,8 @@ class AuthzServerTest : public testing::Test {
              if (may_vet_.size() > 1) may_vet_.erase(may_vet_.begin());
              return may;
            },
-       .end = [this](std::string_view id) { open_.erase(std::string(id)); }},
+       .end = [this](std::string_view id) { open_.erase(std::string(id)); },
+       .lease = &lease_},
       clock_};
 };
 
@@ -109,6 +114,26 @@ TEST_F(AuthzServerTest, RegistersNothingThatItRefuses) {
   EXPECT_EQ(Ask(Connect("nobody's")), "token_invalid");
   EXPECT_TRUE(connected_.empty());
   EXPECT_TRUE(begun_.empty());
+}
+
+TEST_F(AuthzServerTest, DeniesEverythingFromTheMomentThatTheLeaseIsOver) {
+  lease_.HoldUntil(clock_.BootNow() + std::chrono::nanoseconds(1));
+  EXPECT_EQ(Ask(Connect()), "allowed");
+  lease_.HoldUntil(clock_.BootNow());
+  EXPECT_EQ(Ask(Connect()), "denylist_stale");
+  EXPECT_EQ(Ask(Connect("nobody's")), "denylist_stale");
+  EXPECT_EQ(recorded_.back().reason, "denylist_stale");
+  EXPECT_EQ(begun_.size(), 1U);
+}
+
+TEST_F(AuthzServerTest, LooksAtTheLeaseOnceMoreAfterEverythingElse) {
+  lease_.HoldUntil(clock_.BootNow() + std::chrono::seconds(1));
+  on_begin_ = [this] {
+    clock_.Advance(std::chrono::seconds(1));
+    return limits::Begun::kOpen;
+  };
+  EXPECT_EQ(Ask(Connect()), "denylist_stale");
+  EXPECT_TRUE(open_.empty());
 }
 
 TEST_F(AuthzServerTest, RefusesWhatCouldNotBeCut) {

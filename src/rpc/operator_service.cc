@@ -78,8 +78,10 @@ ops::v1::RevokedKind KindOf(store::RevokedKind kind) {
 void Fill(const ops::Revoked& revoked, ops::v1::RevokeAcknowledged& out) {
   out.set_durable(revoked.durable);
   out.set_problem(revoked.problem);
-  out.set_edges(1);
   out.set_uncut(revoked.uncut);
+  out.set_edges(revoked.edges.in_force);
+  out.set_ended(revoked.edges.ended);
+  out.set_pending(revoked.durable && !revoked.everywhere);
 }
 
 void Fill(const ops::CutReport& report, ops::v1::StreamsCut& out) {
@@ -141,6 +143,15 @@ void Fill(const policy::Destination& destination, ops::v1::Destination& out) {
       found == destination.allow->end() ? destination.allow->front() : *found;
   if (!reads(rule)) out.set_method(rule.methods.front());
   if (rule.path) out.set_path(rule.path->text());
+}
+
+void Fill(const ops::StoreStatus& store, ops::v1::StoreStatus& out) {
+  out.set_shared(store.shared);
+  if (!store.up.ok()) out.set_problem(base::Message(store.up));
+  out.set_lease_ms(store.lease.count());
+  out.set_applied(store.applied);
+  out.set_edges(static_cast<std::uint32_t>(store.edges));
+  if (!store.policy.ok()) out.set_policy_problem(base::Message(store.policy));
 }
 
 void Fill(const policy::Policy& policy, ops::v1::EdgeStatus& out) {
@@ -351,6 +362,7 @@ void OperatorService::Stop() {
     reply->set_nacks(edge.nacks);
     reply->set_last_nack(edge.last_nack);
     reply->set_leaves(edge.leaves);
+    Fill(edge.store, *reply->mutable_store());
     reply->set_live_sessions(parts_.sessions.live_sessions());
     reply->set_denylist_size(parts_.denylist.Read().size());
     reply->set_unix_now(parts_.clock.UnixNow());
@@ -370,6 +382,7 @@ void OperatorService::Stop() {
                                            ops::v1::GetMetricsReply* reply) {
   return Guarded(*context, [&]() -> base::Status {
     parts_.metrics.SetAudit(parts_.audit.Health());
+    parts_.metrics.SetStore(parts_.edge.Status().store);
     reply->set_text(parts_.metrics.Text());
     return absl::OkStatus();
   });

@@ -57,6 +57,12 @@ constexpr std::array kSteps = {
          ends   INTEGER NOT NULL,
          at     INTEGER NOT NULL DEFAULT (unixepoch())
        ) STRICT;)",
+    // 3
+    R"(CREATE TABLE public_key (
+         kid        TEXT NOT NULL PRIMARY KEY,
+         jwk        TEXT NOT NULL,
+         expires_at INTEGER NOT NULL
+       ) STRICT, WITHOUT ROWID;)",
 };
 
 }  // namespace

@@ -69,6 +69,12 @@ constexpr std::array kSteps = {
          renewals   bigint NOT NULL,
          renewed_at timestamptz NOT NULL
        );)",
+    // 2
+    R"(CREATE TABLE exeat.public_key (
+         kid        bytea PRIMARY KEY,
+         jwk        bytea NOT NULL,
+         expires_at bigint NOT NULL
+       );)",
 };
 
 Status CheckSetting(const Connection& connection, std::string_view name, std::string_view value,

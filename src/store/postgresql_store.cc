@@ -6,6 +6,7 @@
 #include "fmt/format.h"
 #include "store/postgresql.h"
 #include "store/postgresql_address.h"
+#include "store/postgresql_keys.h"
 #include "store/postgresql_schema.h"
 #include "store/postgresql_writing.h"
 #include "store/row_codec.h"
@@ -67,6 +68,15 @@ class PostgresqlStore final : public Store {
   StatusOr<std::uint64_t> AppendPolicy(const std::string& text, const std::string& base_directory,
                                        base::UnixSeconds applied_at) override;
   StatusOr<std::optional<PolicyRevision>> LatestPolicy() override;
+  StatusOr<std::uint64_t> PutPublicKeys(std::span<const PublicKeyRow> rows) override {
+    RETURN_IF_ERROR(CheckPublicKeys(rows));
+    ASSIGN_OR_RETURN(Writing writing, Write(rows.size()));
+    return PutKeys(*connection_, writing, rows);
+  }
+  StatusOr<std::uint64_t> DeletePublicKeys(std::span<const std::string> kids) override {
+    ASSIGN_OR_RETURN(Writing writing, Write(0));
+    return DeleteKeys(*connection_, writing, kids);
+  }
   StatusOr<Position> ReadAll(base::UnixSeconds alive_after, const Rows& rows) override;
   StatusOr<std::vector<Change>> ChangesAfter(const Position& position, std::size_t limit) override;
   StatusOr<bool> WaitForChange(std::uint64_t seq, std::chrono::milliseconds timeout) override;
@@ -273,7 +283,10 @@ StatusOr<std::vector<RevocationKey>> PostgresqlStore::DeleteSomeEnded(
     keys.push_back({kind, ended.Text(i, 1)});
     changes.push_back(Encode(keys.back()));
   }
-  RETURN_IF_ERROR(writing.Extend(keys.size()));
+  ASSIGN_OR_RETURN(const std::vector<ChangeColumns> ended_keys,
+                   DeleteEndedKeys(*connection_, before));
+  changes.insert(changes.end(), ended_keys.begin(), ended_keys.end());
+  RETURN_IF_ERROR(writing.Extend(changes.size()));
   RETURN_IF_ERROR(writing.Record(changes));
   Parameters kept;
   kept.Add(static_cast<std::int64_t>(kKeptChanges)).Add(kPrunedAtOnce * 5);
@@ -357,6 +370,7 @@ StatusOr<Position> PostgresqlStore::ReadWithin(base::UnixSeconds alive_after, co
                               return absl::OkStatus();
                             }));
   }
+  if (rows.public_key) RETURN_IF_ERROR(ReadKeys(*connection_, rows.public_key));
   return Position{timeline_, static_cast<std::uint64_t>(counter.Number(0, 0))};
 }
 

@@ -56,6 +56,14 @@ ChangeColumns Encode(const RevocationKey& key) {
       .kind = ChangeColumns::kDeleted, .number = static_cast<std::int64_t>(key.kind), .id = key.id};
 }
 
+ChangeColumns Encode(const PublicKeyRow& row) {
+  return {.kind = ChangeColumns::kKeyPut, .id = row.kid, .reason = row.jwk, .ends = row.expires_at};
+}
+
+ChangeColumns EncodeDeletedKey(const std::string& kid) {
+  return {.kind = ChangeColumns::kKeyDeleted, .id = kid};
+}
+
 base::StatusOr<Change> Decode(std::uint64_t seq, const ChangeColumns& columns) {
   switch (columns.kind) {
     case ChangeColumns::kSession:
@@ -71,6 +79,10 @@ base::StatusOr<Change> Decode(std::uint64_t seq, const ChangeColumns& columns) {
     }
     case ChangeColumns::kPolicy:
       return Change{seq, PolicyAppended{static_cast<std::uint64_t>(columns.number)}};
+    case ChangeColumns::kKeyPut:
+      return Change{seq, PublicKeyPut{{columns.id, columns.reason, columns.ends}}};
+    case ChangeColumns::kKeyDeleted:
+      return Change{seq, PublicKeyDeleted{columns.id}};
     default:
       return MakeStatus(
           StatusCode::kUnavailable,
@@ -130,6 +142,13 @@ base::Status CatchUp(const std::string& edge, std::uint64_t applied, std::uint64
                     fmt::format("edge {} has no lease and has applied {} of {} changes; it gets "
                                 "one when it has caught up",
                                 edge, applied, newest));
+}
+
+base::Status CheckPublicKeys(std::span<const PublicKeyRow> rows) {
+  for (const PublicKeyRow& row : rows) {
+    if (row.kid.empty()) return MakeStatus(StatusCode::kInvalidArgument, "a key needs a kid");
+  }
+  return absl::OkStatus();
 }
 
 base::Status CheckEdge(const std::string& edge) {

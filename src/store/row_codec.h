@@ -17,11 +17,18 @@ namespace exeat::store {
 
 // A change in the columns of its table; which of them mean something depends on `kind`.
 struct ChangeColumns {
-  enum Kind : std::int64_t { kSession = 1, kPut = 2, kDeleted = 3, kPolicy = 4 };
+  enum Kind : std::int64_t {
+    kSession = 1,
+    kPut = 2,
+    kDeleted = 3,
+    kPolicy = 4,
+    kKeyPut = 5,
+    kKeyDeleted = 6
+  };
   std::int64_t kind = 0;
   std::int64_t number = 0;  // the RevokedKind, or the policy's revision
-  std::string id;           // the sid, or the revocation's id
-  std::string reason;
+  std::string id;           // the sid, the revocation's id, or the kid
+  std::string reason;       // or the JWK
   std::int64_t begins = 0;  // revoked_at
   std::int64_t ends = 0;    // expires_at
 };
@@ -29,6 +36,8 @@ struct ChangeColumns {
 ChangeColumns Encode(const SessionRow& row);
 ChangeColumns Encode(const RevocationRow& row);
 ChangeColumns Encode(const RevocationKey& key);
+ChangeColumns Encode(const PublicKeyRow& row);
+ChangeColumns EncodeDeletedKey(const std::string& kid);
 base::StatusOr<Change> Decode(std::uint64_t seq, const ChangeColumns& columns);
 
 // A JSON array.
@@ -46,6 +55,7 @@ base::StatusOr<std::vector<const RevocationKey*>> Distinct(std::span<const Revoc
 base::Status ReadAgain(const Position& position);
 // What RenewLease answers to an edge without a lease that is behind.
 base::Status CatchUp(const std::string& edge, std::uint64_t applied, std::uint64_t newest);
+base::Status CheckPublicKeys(std::span<const PublicKeyRow> rows);
 base::Status CheckEdge(const std::string& edge);
 base::Status NoRevocation(const RevocationKey& key);
 base::Status NoSession(const std::string& sid);

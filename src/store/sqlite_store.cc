@@ -81,6 +81,8 @@ class SqliteStore final : public Store {
   StatusOr<std::uint64_t> AppendPolicy(const std::string& text, const std::string& base_directory,
                                        base::UnixSeconds applied_at) override;
   StatusOr<std::optional<PolicyRevision>> LatestPolicy() override;
+  StatusOr<std::uint64_t> PutPublicKeys(std::span<const PublicKeyRow> rows) override;
+  StatusOr<std::uint64_t> DeletePublicKeys(std::span<const std::string> kids) override;
   StatusOr<Position> ReadAll(base::UnixSeconds alive_after, const Rows& rows) override;
   StatusOr<std::vector<Change>> ChangesAfter(const Position& position, std::size_t limit) override;
 
@@ -105,6 +107,7 @@ class SqliteStore final : public Store {
   Status ReadSessions(base::UnixSeconds alive_after,
                       const std::function<void(const SessionRow&)>& visit) const;
   Status ReadRevocations(const std::function<void(const RevocationRow&)>& visit) const;
+  Status ReadPublicKeys(const std::function<void(const PublicKeyRow&)>& visit) const;
 
   std::unique_ptr<Database> database_;
   LeaseTable leases_{base::SystemClock()};
@@ -214,6 +217,14 @@ StatusOr<std::vector<RevocationKey>> SqliteStore::DeleteEnded(base::UnixSeconds 
   }
   ASSIGN_OR_RETURN(ChangeWriter changes, ChangeWriter::Make(*database_));
   for (const RevocationKey& key : pruned) RETURN_IF_ERROR(changes.Write(Encode(key)));
+  ASSIGN_OR_RETURN(Statement keys,
+                   database_->Prepare("DELETE FROM public_key WHERE expires_at < ? RETURNING kid"));
+  keys.Bind(ended_before);
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, keys.Step());
+    if (!more) break;
+    RETURN_IF_ERROR(changes.Write(EncodeDeletedKey(keys.Text(0))));
+  }
   ASSIGN_OR_RETURN(Statement trim, database_->Prepare("DELETE FROM change WHERE seq <= ?"));
   const auto newest = static_cast<std::int64_t>(changes.newest());
   RETURN_IF_ERROR(trim.Bind(newest - static_cast<std::int64_t>(kKeptChanges)).Run());
@@ -253,11 +264,40 @@ StatusOr<std::optional<PolicyRevision>> SqliteStore::LatestPolicy() {
   return std::optional<PolicyRevision>(std::move(revision));
 }
 
+StatusOr<std::uint64_t> SqliteStore::PutPublicKeys(std::span<const PublicKeyRow> rows) {
+  RETURN_IF_ERROR(CheckPublicKeys(rows));
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  ASSIGN_OR_RETURN(ChangeWriter changes, ChangeWriter::Make(*database_));
+  ASSIGN_OR_RETURN(Statement put,
+                   database_->Prepare("INSERT INTO public_key VALUES (?, ?, ?) ON CONFLICT (kid) "
+                                      "DO UPDATE SET jwk = excluded.jwk, "
+                                      "expires_at = excluded.expires_at"));
+  for (const PublicKeyRow& row : rows) {
+    RETURN_IF_ERROR(put.Reset().Bind(row.kid).Bind(row.jwk).Bind(row.expires_at).Run());
+    RETURN_IF_ERROR(changes.Write(Encode(row)));
+  }
+  RETURN_IF_ERROR(transaction.Commit());
+  return changes.newest();
+}
+
+StatusOr<std::uint64_t> SqliteStore::DeletePublicKeys(std::span<const std::string> kids) {
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  ASSIGN_OR_RETURN(ChangeWriter changes, ChangeWriter::Make(*database_));
+  ASSIGN_OR_RETURN(Statement remove, database_->Prepare("DELETE FROM public_key WHERE kid = ?"));
+  for (const std::string& kid : kids) {
+    RETURN_IF_ERROR(remove.Reset().Bind(kid).Run());
+    if (database_->changes() == 1) RETURN_IF_ERROR(changes.Write(EncodeDeletedKey(kid)));
+  }
+  RETURN_IF_ERROR(transaction.Commit());
+  return changes.newest();
+}
+
 StatusOr<Position> SqliteStore::ReadAll(base::UnixSeconds alive_after, const Rows& rows) {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::BeginReading(*database_));
   ASSIGN_OR_RETURN(const Position position, Newest());
   if (rows.session) RETURN_IF_ERROR(ReadSessions(alive_after, rows.session));
   if (rows.revocation) RETURN_IF_ERROR(ReadRevocations(rows.revocation));
+  if (rows.public_key) RETURN_IF_ERROR(ReadPublicKeys(rows.public_key));
   RETURN_IF_ERROR(transaction.Commit());
   return position;
 }
@@ -290,6 +330,16 @@ Status SqliteStore::ReadRevocations(const std::function<void(const RevocationRow
     row.revoked_at = statement.Number(3);
     row.expires_at = statement.Number(4);
     visit(row);
+  }
+}
+
+Status SqliteStore::ReadPublicKeys(const std::function<void(const PublicKeyRow&)>& visit) const {
+  ASSIGN_OR_RETURN(Statement statement,
+                   database_->Prepare("SELECT kid, jwk, expires_at FROM public_key"));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, statement.Step());
+    if (!more) return absl::OkStatus();
+    visit({statement.Text(0), statement.Text(1), statement.Number(2)});
   }
 }
 

@@ -274,7 +274,8 @@ TEST_F(SqliteStore, SaysUnavailableWhileAnotherProcessIsWriting) {
 
 TEST_F(SqliteStore, KeepsRevocationsWhenAnOlderSchemaIsBroughtForward) {
   Open();
-  ASSERT_THAT(Raw()->Execute("DROP TABLE change; DROP TABLE revocation; CREATE TABLE revocation ("
+  ASSERT_THAT(Raw()->Execute("DROP TABLE change; DROP TABLE public_key; DROP TABLE revocation; "
+                             "CREATE TABLE revocation ("
                              "kind INTEGER NOT NULL, id TEXT NOT NULL, reason TEXT NOT NULL, "
                              "revoked_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, "
                              "PRIMARY KEY (kind, id)) STRICT; INSERT INTO revocation VALUES "

@@ -1,5 +1,5 @@
 // What must survive a restart: sessions, revocations, policy revisions; and for edges that share
-// them, the sequence of their changes and the leases of the edges.
+// them, their public signing keys, the sequence of all changes and the leases of the edges.
 //
 // Errors:   kUnavailable locked, corrupt, full, or the database is away: what the method would have
 //           changed is unchanged, save that a connection lost during the commit leaves it unknown
@@ -63,6 +63,14 @@ struct PolicyRevision {
   base::UnixSeconds applied_at = 0;
 };
 
+// The public half of a key with which an edge signs tokens, so that all of them verify those.
+struct PublicKeyRow {
+  std::string kid;
+  std::string jwk;                   // JSON, RFC 7517
+  base::UnixSeconds expires_at = 0;  // after which no token of it is alive, unless it is put again
+  bool operator==(const PublicKeyRow&) const = default;
+};
+
 // How far a reader has come in the changes of one database.
 struct Position {
   std::string timeline;   // another one after a failover, a restore or a new database
@@ -89,10 +97,20 @@ struct PolicyAppended {
   std::uint64_t revision = 0;
   bool operator==(const PolicyAppended&) const = default;
 };
+struct PublicKeyPut {
+  PublicKeyRow row;
+  bool operator==(const PublicKeyPut&) const = default;
+};
+struct PublicKeyDeleted {  // withdrawn, or pruned
+  std::string kid;
+  bool operator==(const PublicKeyDeleted&) const = default;
+};
 
 struct Change {
   std::uint64_t seq = 0;  // from 1, without a gap, in the order of the commits
-  std::variant<SessionPut, RevocationPut, RevocationDeleted, PolicyAppended> what;
+  std::variant<SessionPut, RevocationPut, RevocationDeleted, PolicyAppended, PublicKeyPut,
+               PublicKeyDeleted>
+      what;
   bool operator==(const Change&) const = default;
 };
 
@@ -108,6 +126,7 @@ struct EdgeLease {
 struct Rows {
   std::function<void(const SessionRow&)> session;
   std::function<void(const RevocationRow&)> revocation;
+  std::function<void(const PublicKeyRow&)> public_key;
 };
 
 // At least so many of the newest changes outlive a DeleteEnded.
@@ -129,8 +148,9 @@ class Store {
   virtual base::StatusOr<std::uint64_t> PutRevocations(std::span<const RevocationRow> rows) = 0;
   // All or none, as above. kNotFound names the first that is not there.
   virtual base::StatusOr<std::uint64_t> DeleteRevocations(std::span<const RevocationKey> keys) = 0;
-  // Deletes sessions and revocations that ended before `ended_before`; entries with 0 stay. Answers
-  // the revocations it deleted. A shared database deletes nothing that its own clock calls alive.
+  // Deletes sessions, revocations and public keys that ended before `ended_before`; revocations
+  // with 0 stay. Answers the revocations it deleted. A shared database deletes nothing that its own
+  // clock calls alive.
   virtual base::StatusOr<std::vector<RevocationKey>> DeleteEnded(
       base::UnixSeconds ended_before) = 0;
 
@@ -141,9 +161,15 @@ class Store {
   // nullopt when none was ever applied.
   virtual base::StatusOr<std::optional<PolicyRevision>> LatestPolicy() = 0;
 
-  // Sessions whose newest token ends after `alive_after` and all revocations, in no order, as they
-  // stood at one moment; the answer is that moment, for ChangesAfter. After an error what was
-  // visited is worth nothing.
+  // Inserts or replaces these public keys, none twice among them; the answer is as above.
+  // kInvalidArgument one without a kid.
+  virtual base::StatusOr<std::uint64_t> PutPublicKeys(std::span<const PublicKeyRow> rows) = 0;
+  // Deletes those of them that are there; the answer is the newest change.
+  virtual base::StatusOr<std::uint64_t> DeletePublicKeys(std::span<const std::string> kids) = 0;
+
+  // Sessions whose newest token ends after `alive_after`, all revocations and all public keys, in
+  // no order, as they stood at one moment; the answer is that moment, for ChangesAfter. After an
+  // error what was visited is worth nothing.
   virtual base::StatusOr<Position> ReadAll(base::UnixSeconds alive_after, const Rows& rows) = 0;
   // The next changes, at most `limit` of them, oldest first and without a gap; none: it is up to
   // date. kOutOfRange when they are not kept any more or the timeline is another: read all again.

@@ -148,6 +148,32 @@ TEST_P(StoreContract, PruningIsAChangeAndForgetsOldChanges) {
   EXPECT_EQ(Now(store()), now);
 }
 
+TEST_P(StoreContract, KeepsPublicKeysUntilTheyEndOrAreDeleted) {
+  const PublicKeyRow a{"kid-a", R"({"kid":"kid-a"})", 1000};
+  const PublicKeyRow b{"kid-b", R"({"kid":"kid-b"})", 2000};
+  const PublicKeyRow again{"kid-a", R"({"kid":"kid-a","x":"1"})", 3000};
+  EXPECT_EQ(store().PutPublicKeys(std::vector{a, b}).value(), 2u);
+  EXPECT_EQ(store().PutPublicKeys(std::vector{again}).value(), 3u);
+  EXPECT_THAT(store().PutPublicKeys(std::vector{PublicKeyRow{}}),
+              base::StatusIs(base::StatusCode::kInvalidArgument));
+  Reopen();
+  std::vector<PublicKeyRow> keys;
+  const Rows rows{.public_key = [&](const PublicKeyRow& row) { keys.push_back(row); }};
+  ASSERT_THAT(store().ReadAll(0, rows), base::IsOk());
+  EXPECT_THAT(keys, testing::UnorderedElementsAre(again, b));
+  ASSERT_THAT(store().DeleteEnded(2001), base::IsOk());
+  EXPECT_EQ(store().DeletePublicKeys(std::vector<std::string>{"none", "kid-a"}).value(), 5u);
+  EXPECT_EQ(store().DeletePublicKeys(std::vector<std::string>{"none"}).value(), 5u);
+  keys.clear();
+  ASSERT_THAT(store().ReadAll(0, rows), base::IsOk());
+  EXPECT_TRUE(keys.empty());
+  EXPECT_EQ(AllChanges(store()), (std::vector<Change>{{1, PublicKeyPut{a}},
+                                                      {2, PublicKeyPut{b}},
+                                                      {3, PublicKeyPut{again}},
+                                                      {4, PublicKeyDeleted{"kid-b"}},
+                                                      {5, PublicKeyDeleted{"kid-a"}}}));
+}
+
 TEST_P(StoreContract, WaitsForAChangeNoLongerThanItIsToldTo) {
   using std::chrono::milliseconds;
   EXPECT_EQ(store().WaitForChange(0, milliseconds(5)).value(), false);

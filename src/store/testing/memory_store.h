@@ -4,7 +4,9 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <string>
 #include <utility>
 
 #include "base/clock.h"
@@ -21,6 +23,22 @@ class MemoryStore final : public Store {
   void FailWith(base::Status failure) {
     base::MutexLock lock(mutex_);
     failure_ = std::move(failure);
+  }
+
+  // The same for AppendPolicy alone.
+  void FailPoliciesWith(base::Status failure) {
+    base::MutexLock lock(mutex_);
+    policy_failure_ = std::move(failure);
+  }
+  // Called once, before the next AppendPolicy does anything.
+  void BeforeNextPolicy(std::function<void()> call) {
+    base::MutexLock lock(mutex_);
+    before_policy_ = std::move(call);
+  }
+  // From now on this is another database, with the same contents.
+  void FailOver() {
+    base::MutexLock lock(mutex_);
+    timeline_ += "'";
   }
 
   base::Status InsertSession(const SessionRow& row) override {
@@ -85,6 +103,14 @@ class MemoryStore final : public Store {
       revocations_.erase(key);
       RETURN_IF_ERROR(Changed(Encode(key)).status());
     }
+    std::vector<std::string> kids;
+    for (const auto& [kid, row] : keys_) {
+      if (row.expires_at < ended_before) kids.push_back(kid);
+    }
+    for (const std::string& kid : kids) {
+      keys_.erase(kid);
+      RETURN_IF_ERROR(Changed(EncodeDeletedKey(kid)).status());
+    }
     while (changes_.size() > kKeptChanges) changes_.erase(changes_.begin());
     return pruned;
   }
@@ -92,8 +118,15 @@ class MemoryStore final : public Store {
   base::StatusOr<std::uint64_t> AppendPolicy(const std::string& text,
                                              const std::string& base_directory,
                                              base::UnixSeconds applied_at) override {
+    std::function<void()> before;
+    {
+      base::MutexLock lock(mutex_);
+      before = std::exchange(before_policy_, nullptr);
+    }
+    if (before) before();
     base::MutexLock lock(mutex_);
     RETURN_IF_ERROR(failure_);
+    RETURN_IF_ERROR(policy_failure_);
     policies_.push_back({policies_.size() + 1, text, base_directory, applied_at});
     RETURN_IF_ERROR(Changed({.kind = ChangeColumns::kPolicy,
                              .number = static_cast<std::int64_t>(policies_.size())})
@@ -108,6 +141,26 @@ class MemoryStore final : public Store {
     return std::optional<PolicyRevision>(policies_.back());
   }
 
+  base::StatusOr<std::uint64_t> PutPublicKeys(std::span<const PublicKeyRow> rows) override {
+    base::MutexLock lock(mutex_);
+    RETURN_IF_ERROR(failure_);
+    RETURN_IF_ERROR(CheckPublicKeys(rows));
+    for (const PublicKeyRow& row : rows) {
+      keys_[row.kid] = row;
+      RETURN_IF_ERROR(Changed(Encode(row)).status());
+    }
+    return newest_;
+  }
+
+  base::StatusOr<std::uint64_t> DeletePublicKeys(std::span<const std::string> kids) override {
+    base::MutexLock lock(mutex_);
+    RETURN_IF_ERROR(failure_);
+    for (const std::string& kid : kids) {
+      if (keys_.erase(kid) == 1) RETURN_IF_ERROR(Changed(EncodeDeletedKey(kid)).status());
+    }
+    return newest_;
+  }
+
   base::StatusOr<Position> ReadAll(base::UnixSeconds alive_after, const Rows& rows) override {
     base::MutexLock lock(mutex_);
     RETURN_IF_ERROR(failure_);
@@ -117,14 +170,17 @@ class MemoryStore final : public Store {
     for (const auto& [key, row] : revocations_) {
       if (rows.revocation) rows.revocation(row);
     }
-    return Position{kTimeline, newest_};
+    for (const auto& [kid, row] : keys_) {
+      if (rows.public_key) rows.public_key(row);
+    }
+    return Position{timeline_, newest_};
   }
 
   base::StatusOr<std::vector<Change>> ChangesAfter(const Position& position,
                                                    std::size_t limit) override {
     base::MutexLock lock(mutex_);
     RETURN_IF_ERROR(failure_);
-    if (position.timeline != kTimeline || position.seq > newest_) return ReadAgain(position);
+    if (position.timeline != timeline_ || position.seq > newest_) return ReadAgain(position);
     std::vector<Change> next;
     auto change = changes_.upper_bound(position.seq);
     for (; change != changes_.end() && next.size() < limit; ++change)
@@ -152,7 +208,7 @@ class MemoryStore final : public Store {
                                            const Position& applied) override {
     base::MutexLock lock(mutex_);
     RETURN_IF_ERROR(failure_);
-    return leases_.Renew(edge, applied, {kTimeline, newest_});
+    return leases_.Renew(edge, applied, {timeline_, newest_});
   }
 
   base::StatusOr<std::vector<EdgeLease>> LiveEdges() override {
@@ -168,8 +224,6 @@ class MemoryStore final : public Store {
   }
 
  private:
-  static constexpr char kTimeline[] = "memory";
-
   base::StatusOr<std::uint64_t> Changed(const ChangeColumns& columns) REQUIRES(mutex_) {
     ASSIGN_OR_RETURN(Change change, Decode(newest_ + 1, columns));
     ++newest_;
@@ -181,11 +235,15 @@ class MemoryStore final : public Store {
   base::Mutex mutex_;
   base::CondVar changed_;
   base::Status failure_ GUARDED_BY(mutex_);
+  base::Status policy_failure_ GUARDED_BY(mutex_);
+  std::function<void()> before_policy_ GUARDED_BY(mutex_);
   std::map<std::string, SessionRow> sessions_ GUARDED_BY(mutex_);
   std::map<RevocationKey, RevocationRow> revocations_ GUARDED_BY(mutex_);
   std::vector<PolicyRevision> policies_ GUARDED_BY(mutex_);
+  std::map<std::string, PublicKeyRow> keys_ GUARDED_BY(mutex_);
   std::map<std::uint64_t, Change> changes_ GUARDED_BY(mutex_);
   std::uint64_t newest_ GUARDED_BY(mutex_) = 0;
+  std::string timeline_ GUARDED_BY(mutex_) = "memory";
   LeaseTable leases_ GUARDED_BY(mutex_){base::SystemClock()};
 };
 

@@ -16,7 +16,7 @@ def _name(text):
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _write_key(path, key):
+def write_key(path, key):
     path.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8,
                                        serialization.NoEncryption()))
     path.chmod(0o600)
@@ -67,7 +67,7 @@ class Authority:
         certificate_path = self.directory / f"{label}.pem"
         key_path = self.directory / f"{label}.key"
         certificate_path.write_bytes(certificate.public_bytes(PEM))
-        _write_key(key_path, key)
+        write_key(key_path, key)
         return certificate_path, key_path
 
     def expired(self, label, names):

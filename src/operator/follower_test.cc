@@ -155,6 +155,16 @@ TEST_F(FollowerTest, AKeySignsOnlyWhatEveryEdgeCanVerify) {
   EXPECT_EQ(a_.shared_keys.Jwks(), b_.shared_keys.Jwks());
 }
 
+TEST_F(FollowerTest, NoTokenIsSignedByAKeyThatALiveEdgeDoesNotKnow) {
+  ASSERT_THAT(store_.RenewLease("slow", store_.ReadAll(0, {}).value()), IsOk());
+  auto minted = std::async(std::launch::async,
+                           [&] { return a_.sessions.Create({"alice", {}, seconds(60)}); });
+  Eventually([&] { return b_.key_changes > 0; });
+  EXPECT_EQ(minted.wait_for(milliseconds(60)), std::future_status::timeout);
+  ASSERT_THAT(store_.RenewLease("slow", store_.ReadAll(0, {}).value()), IsOk());
+  EXPECT_THAT(minted.get(), IsOk());
+}
+
 TEST_F(FollowerTest, AKeyThatIsNoneSpoilsNothing) {
   ASSERT_THAT(a_.shared_keys.Share(), IsOk());
   const std::string before = b_.shared_keys.Jwks();

@@ -68,6 +68,16 @@ Json Overload(std::uint32_t max_connections) {
   return {{"resource_monitors", Json::array({monitor})}};
 }
 
+// With this feature Envoy resets a guest, and drops what is queued for it, when an internal
+// connection ends as it should: docs/envoy-notes.md.
+Json Runtime() {
+  const Json layer = {
+      {"name", "exeat"},
+      {"static_layer",
+       Json::object({{"envoy.reloadable_features.enable_send_rst_on_user_space_socket", false}})}};
+  return {{"layers", Json::array({layer})}};
+}
+
 }  // namespace
 
 std::string BuildBootstrap(const BootstrapInputs& inputs) {
@@ -85,6 +95,7 @@ std::string BuildBootstrap(const BootstrapInputs& inputs) {
        {{"ads_config", AdsConfig()}, {"lds_config", FromAds()}, {"cds_config", FromAds()}}},
       // Some 150 counters a destination exist only once it is used.
       {"deferred_stat_options", Json::object({{"enable_deferred_creation_stats", true}})},
+      {"layered_runtime", Runtime()},
       {"overload_manager", Overload(inputs.max_connections)},
       {"static_resources",
        {{"clusters", Json::array({ControlCluster(inputs.control_socket), BumpCluster()})}}}};

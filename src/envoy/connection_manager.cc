@@ -41,7 +41,7 @@ Json Manager(const char* name, const std::string& leg) {
           {"max_request_headers_kb", 60},
           {"request_headers_timeout", "10s"},
           {"stream_idle_timeout", "300s"},
-          {"delayed_close_timeout", "0.050s"},
+          {"delayed_close_timeout", "5s"},
           {"common_http_protocol_options",
            {{"headers_with_underscores_action", "REJECT_REQUEST"},
             {"max_headers_count", 100},

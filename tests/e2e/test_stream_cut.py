@@ -342,3 +342,14 @@ def test_a_guest_that_hangs_up_leaves_nothing_registered(edge, origin, started):
     wait_for(lambda: streams.ended_requests(edge, mine["sid"]) == 8, "their ends were told")
     wait_for(lambda: edge.metric("exeat_open_streams") == 0, "nothing is open")
     assert cut(edge, mine["sid"]) == 0
+
+
+@pytest.mark.parametrize("leg", LEGS)
+def test_a_slow_guest_gets_all_of_an_answer_that_closes(edge, origin, leg):
+    size = 5 << 20  # more than the kernel takes: some of it is Envoy's own when the origin is done
+    reader = streams.slow_reader(edge, origin, leg, edge.session()["token"], "closed", size)
+    ends = reader.getsockname(), reader.getpeername()
+    wait_for(lambda: streams.queued_for(*ends) >= QUEUED_AT_LEAST, "megabytes are queued")
+    holds_for(lambda: streams.queued_for(*ends) >= QUEUED_AT_LEAST, "the guest is slow", 0.5)
+    assert len(transport.read_until_closed(reader)) >= size
+    reader.close()

@@ -214,10 +214,8 @@ def slow_reader(edge, origin, leg, token, kind="kept", size=ENDLESS, port=0):
     return client.stream
 
 
-# How the connection goes on after an answer, HTTP/1.1 either way, or HTTP/2. What a redirected guest
-# is slow to read Envoy itself drops when it closes, so nothing of that kind is left to be drained.
-ANSWERS = [("kept", "connect"), ("kept", "transparent"), ("closed", "connect"),
-           ("h2", "connect"), ("h2", "transparent")]
+# How the connection goes on after an answer, HTTP/1.1 either way, or HTTP/2.
+ANSWERS = [(kind, leg) for kind in ("kept", "closed", "h2") for leg in LEGS]
 ANSWER_BYTES = 5 << 18
 DRAINED_AT_MOST = 1 << 19  # what fits into the guest's own buffer, generously
 

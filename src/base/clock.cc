@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <algorithm>
 #include <ctime>
 
 namespace exeat::base {
@@ -19,6 +20,15 @@ class MachineClock final : public Clock {
 };
 
 }  // namespace
+
+std::chrono::nanoseconds LowestWall::AheadOfBoot() const {
+  return clock_.WallNow().time_since_epoch() - clock_.BootNow();
+}
+
+UnixSeconds LowestWall::UnixNow() {
+  ahead_of_boot_ = std::min(ahead_of_boot_, AheadOfBoot());
+  return std::chrono::floor<std::chrono::seconds>(ahead_of_boot_ + clock_.BootNow()).count();
+}
 
 const Clock& SystemClock() {
   static const MachineClock clock;

@@ -27,6 +27,28 @@ class Clock {
   }
 };
 
+// Wall time by which something may be forgotten for good: it goes on with boot time from the lowest
+// reading there was since this was made, so a clock that is set forward, and perhaps back again,
+// takes nothing away early.
+//
+// Threads:  one thread at a time.
+class LowestWall {
+ public:
+  explicit LowestWall(const Clock& clock)
+      : clock_(clock), made_at_(clock.BootNow()), ahead_of_boot_(AheadOfBoot()) {}
+  // Never more than the wall clock's.
+  UnixSeconds UnixNow();
+  // Boot time since this was made.
+  BootTime Age() const { return clock_.BootNow() - made_at_; }
+
+ private:
+  std::chrono::nanoseconds AheadOfBoot() const;
+
+  const Clock& clock_;
+  const BootTime made_at_;
+  std::chrono::nanoseconds ahead_of_boot_;  // the wall clock, at its lowest
+};
+
 // The machine's own clocks.
 const Clock& SystemClock();
 

@@ -36,6 +36,29 @@ TEST(UnixTime, RoundsDownAlsoBefore1970) {
   EXPECT_EQ(clock.UnixNow(), -10);  // -9.001 s
 }
 
+TEST(TheLowestWallTime, GoesOnWithBootTimeWhateverTheWallIsSetForwardBy) {
+  FakeClock clock(1000);
+  LowestWall lowest(clock);
+  clock.Advance(seconds(10));
+  EXPECT_EQ(lowest.UnixNow(), 1010);
+  clock.StepWall(std::chrono::hours(48));
+  clock.Advance(seconds(5));
+  EXPECT_EQ(lowest.UnixNow(), 1015);
+  clock.StepWall(-std::chrono::hours(48));
+  EXPECT_EQ(lowest.UnixNow(), 1015);
+  EXPECT_EQ(lowest.Age(), seconds(15));
+}
+
+TEST(TheLowestWallTime, FollowsTheWallBackAndStaysThere) {
+  FakeClock clock(1000);
+  LowestWall lowest(clock);
+  clock.StepWall(-seconds(300));
+  EXPECT_EQ(lowest.UnixNow(), 700);
+  clock.StepWall(seconds(300));
+  clock.Advance(seconds(1));
+  EXPECT_EQ(lowest.UnixNow(), 701);
+}
+
 TEST(TheMachinesClock, NeverGoesBackAndIsPast2024) {
   const Clock& clock = SystemClock();
   const BootTime before = clock.BootNow();

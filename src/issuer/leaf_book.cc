@@ -6,7 +6,9 @@
 namespace exeat::issuer {
 
 bool LeafBook::MustRenew(const Leaf& leaf) const {
-  return clock_.UnixNow() >= leaf.not_after - (leaf.not_after - leaf.not_before) / 3;
+  const base::UnixSeconds now = clock_.UnixNow();
+  // Also one that was made before the clock was set back: no guest takes it yet.
+  return now >= leaf.not_after - (leaf.not_after - leaf.not_before) / 3 || now < leaf.not_before;
 }
 
 void LeafBook::MarkUsed(Held& held) {

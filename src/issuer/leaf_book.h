@@ -43,7 +43,8 @@ class LeafBook {
 
   // At most one batch of names to take away from Envoy now; already forgotten here.
   std::vector<std::string> TakeIdle();
-  // At most one batch of names whose leaf is in the last third of its life.
+  // At most one batch of names whose leaf is in the last third of its life, or has not begun to be
+  // valid, since the clock was set back.
   std::vector<std::string> DueForRenewal() const;
   // Every name held, in no particular order.
   std::vector<std::string> Names() const;

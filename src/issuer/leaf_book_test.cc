@@ -61,5 +61,12 @@ TEST_F(LeafBookTest, ALeafInItsLastThirdIsDueAndNoLongerHandedOut) {
   EXPECT_NE(book.Find("a"), nullptr);
 }
 
+TEST_F(LeafBookTest, ALeafFromBeforeTheClockWasSetBackIsDueToo) {
+  Mint("a");
+  clock.StepWall(-std::chrono::seconds(1));
+  EXPECT_THAT(book.DueForRenewal(), ElementsAre("a"));
+  EXPECT_EQ(book.Find("a"), nullptr);
+}
+
 }  // namespace
 }  // namespace exeat::issuer

@@ -38,7 +38,8 @@ audit::Event SessionEvent(const char* activity, const store::SessionRow& row) {
 
 }  // namespace
 
-SessionDesk::SessionDesk(Parts parts, Options options) : parts_(parts), options_(options) {}
+SessionDesk::SessionDesk(Parts parts, Options options)
+    : parts_(parts), options_(options), ended_by_(parts.clock) {}
 
 base::Status SessionDesk::Load() {
   const base::UnixSeconds now = parts_.clock.UnixNow();
@@ -235,16 +236,20 @@ base::Status SessionDesk::RotateSigningKey(bool withdraw) {
 }
 
 base::Status SessionDesk::Tidy() {
-  const base::UnixSeconds now = parts_.clock.UnixNow();
-  const base::UnixSeconds cutoff = now - kShownAfterEnd.count();
-  const base::Status forgotten =
-      parts_.store_worker.Call([&] { return parts_.revocations.Prune(cutoff); });
-  RETURN_IF_ERROR(forgotten);
+  const base::UnixSeconds now = ended_by_.UnixNow();
   {
     base::MutexLock lock(mutex_);
     std::erase_if(live_, [now](const auto& entry) { return entry.second <= now; });
     parts_.metrics.SetLiveSessions(live_.size());
   }
+  return ended_by_.Age() < kShownAfterEnd ? absl::OkStatus() : ForgetEnded(now);
+}
+
+base::Status SessionDesk::ForgetEnded(base::UnixSeconds now) {
+  const base::UnixSeconds cutoff = now - kShownAfterEnd.count();
+  const base::Status forgotten =
+      parts_.store_worker.Call([&] { return parts_.revocations.Prune(cutoff); });
+  RETURN_IF_ERROR(forgotten);
   const std::string before = parts_.keys.Jwks();
   RETURN_IF_ERROR(
       parts_.keys.WithdrawRetired(now - kLongestToken.count() - options_.margin.count()));

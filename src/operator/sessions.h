@@ -87,8 +87,10 @@ class SessionDesk {
   // A new key signs; `withdraw` also makes every earlier key's tokens invalid before it returns.
   base::Status RotateSigningKey(bool withdraw);
 
-  // Housekeeping, to be called about once a minute: forgets what ended an hour ago, and retired
-  // signing keys whose last token has ended.
+  // Housekeeping, to be called about once a minute, by one thread: forgets what ended an hour ago,
+  // and retired signing keys whose last token has ended. A clock that is set forward ends nothing
+  // here, and in the first hour nothing is forgotten: one that is wrong at the start is put right
+  // by then.
   base::Status Tidy();
 
   std::size_t live_sessions() const;
@@ -104,10 +106,12 @@ class SessionDesk {
   base::Status Reserve(const std::string& sid, base::UnixSeconds expires_at);
   void Forget(const std::string& sid);
   SessionView View(store::SessionRow row) const;
+  base::Status ForgetEnded(base::UnixSeconds now);
 
   const Parts parts_;
   const Options options_;
-  base::Mutex signing_turn_;  // held while a token is signed, and while the key changes
+  base::LowestWall ended_by_;  // Tidy's
+  base::Mutex signing_turn_;   // held while a token is signed, and while the key changes
   mutable base::Mutex mutex_;
   Ends live_ GUARDED_BY(mutex_);
 };

@@ -199,5 +199,32 @@ TEST_F(Sessions, TidyForgetsOnlyWhatCanStopNothingAnyMore) {
   EXPECT_THAT(desk_.Show(minted.session.row.sid), StatusIs(StatusCode::kNotFound));
 }
 
+TEST_F(Sessions, TidyForgetsNothingBecauseTheClockWasSetForward) {
+  clock_.Advance(seconds(3600));
+  const Minted minted = MustCreate();
+  ASSERT_THAT(revocations_.Revoke({RevokedKind::kSession, minted.session.row.sid, ""}), IsOk());
+  clock_.StepWall(std::chrono::hours(48));
+  ASSERT_THAT(desk_.Tidy(), IsOk());
+  clock_.StepWall(-std::chrono::hours(48));
+  EXPECT_EQ(StandingOf(minted), revocation::Standing::kRevoked);
+  EXPECT_EQ(desk_.live_sessions(), 1U);
+}
+
+TEST_F(Sessions, TidyForgetsNothingByAClockThatWasAheadAtTheStart) {
+  const Minted minted = MustCreate();
+  ASSERT_THAT(revocations_.Revoke({RevokedKind::kSession, minted.session.row.sid, ""}), IsOk());
+  clock_.StepWall(std::chrono::hours(48));
+  SessionDesk restarted({edge_, keys_, revocations_, store_, worker_, recorder_, metrics_, clock_},
+                        {});
+  ASSERT_THAT(restarted.Load(), IsOk());
+  clock_.Advance(seconds(3599));
+  ASSERT_THAT(restarted.Tidy(), IsOk());
+  clock_.StepWall(-std::chrono::hours(48));
+  EXPECT_EQ(StandingOf(minted), revocation::Standing::kRevoked);
+  clock_.Advance(seconds(60));
+  ASSERT_THAT(restarted.Tidy(), IsOk());
+  EXPECT_EQ(StandingOf(minted), revocation::Standing::kRevoked);
+}
+
 }  // namespace
 }  // namespace exeat::ops

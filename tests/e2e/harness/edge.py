@@ -59,12 +59,13 @@ class CliError(AssertionError):
 
 
 class Edge:
-    def __init__(self, directory, settings, start=True, user=None):
+    def __init__(self, directory, settings, start=True, user=None, env=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.state = self.directory / "state"
         self.policy_file = self.directory / "exeat.yaml"
         self.policy = copy.deepcopy(settings)
+        self.environment = {**CLEAN, **(env or {})}  # of `up`; commands keep the clean one
         self.process = None
         self.proxy = self.transparent = self.operator = None
         self._ca = None
@@ -89,8 +90,8 @@ class Edge:
         self._lines = []
         with open(self.directory / "stderr.log", "ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log,
-                                            cwd=self.directory, text=True, env=CLEAN,
-                                            **self.identity)
+                                            cwd=self.directory, text=True,
+                                            env=self.environment, **self.identity)
         threading.Thread(target=self._read, args=(self.process.stdout, self._lines),
                          daemon=True).start()
         if wait:

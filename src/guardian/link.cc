@@ -130,20 +130,13 @@ BeatThread::BeatThread(ControlLink& link, const base::Clock& clock, std::functio
   thread_ = std::jthread([this] { Run(); });
 }
 
-BeatThread::~BeatThread() {
-  base::MutexLock lock(mutex_);
-  stopping_ = true;
-  stop_changed_.NotifyAll();
-}
+BeatThread::~BeatThread() { (void)stop_.Stop(); }
 
 void BeatThread::Run() {
-  while (true) {
+  do {
     // A beat that cannot be sent is silence, and what silence means is the guardian's to decide.
     if (healthy_()) (void)link_.Send(Beat{clock_.BootNow().count()});
-    base::MutexLock lock(mutex_);
-    if (!stopping_) stop_changed_.WaitFor(mutex_, interval_);
-    if (stopping_) return;
-  }
+  } while (stop_.Pause(interval_));
 }
 
 }  // namespace exeat::guardian

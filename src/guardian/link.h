@@ -16,8 +16,8 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/mutex.h"
 #include "base/status.h"
+#include "base/stop_signal.h"
 #include "guardian/link_message.h"
 
 namespace exeat::guardian {
@@ -95,9 +95,7 @@ class BeatThread {
   const base::Clock& clock_;
   const std::function<bool()> healthy_;
   const std::chrono::milliseconds interval_;
-  base::Mutex mutex_;
-  base::CondVar stop_changed_;
-  bool stopping_ GUARDED_BY(mutex_) = false;
+  base::StopSignal stop_;
   std::jthread thread_;
 };
 

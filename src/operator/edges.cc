@@ -38,7 +38,7 @@ base::StatusOr<Edges::Answer> Edges::Await(std::uint64_t seq) {
                             ? fmt::format("the edge {} lives and has not put it in force", *waited)
                             : base::Message(waited.status()));
     }
-    if (!Pause(pause)) return MakeStatus(StatusCode::kUnavailable, "this edge is ending");
+    if (!stop_.Pause(pause)) return MakeStatus(StatusCode::kUnavailable, "this edge is ending");
     pause = std::min(pause * 2, kLongestPause);
   }
 }
@@ -64,18 +64,6 @@ base::StatusOr<std::string> Edges::Look(std::uint64_t seq, StandingStill& still,
     waited = lease.edge;
   }
   return waited;
-}
-
-bool Edges::Pause(std::chrono::milliseconds pause) {
-  base::MutexLock lock(mutex_);
-  if (!stopping_) stopped_.WaitFor(mutex_, pause);
-  return !stopping_;
-}
-
-void Edges::Stop() {
-  base::MutexLock lock(mutex_);
-  stopping_ = true;
-  stopped_.NotifyAll();
 }
 
 }  // namespace exeat::ops

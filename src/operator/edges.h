@@ -18,8 +18,8 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/status.h"
+#include "base/stop_signal.h"
 #include "base/worker.h"
 #include "revocation/lease.h"
 #include "store/store.h"
@@ -64,18 +64,15 @@ class Edges {
   base::StatusOr<Answer> Await(std::uint64_t seq);
 
   // Lets everybody go who waits.
-  void Stop();
+  void Stop() { (void)stop_.Stop(); }
 
  private:
   // The edge that is still waited for; empty: none.
   base::StatusOr<std::string> Look(std::uint64_t seq, StandingStill& still, Answer& answer);
-  bool Pause(std::chrono::milliseconds pause);
 
   const Parts parts_;
   const Options options_;
-  base::Mutex mutex_;
-  base::CondVar stopped_;
-  bool stopping_ GUARDED_BY(mutex_) = false;
+  base::StopSignal stop_;
 };
 
 }  // namespace exeat::ops

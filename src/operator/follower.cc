@@ -45,11 +45,7 @@ base::Status Follower::Start() {
 }
 
 void Follower::Stop() {
-  {
-    base::MutexLock lock(mutex_);
-    if (std::exchange(stopping_, true)) return;
-    stopped_.NotifyAll();
-  }
+  if (!stop_.Stop()) return;
   for (std::jthread* thread : {&following_, &watching_}) {
     if (!thread->joinable()) continue;
     thread->request_stop();
@@ -79,7 +75,7 @@ void Follower::Follow(const std::stop_token& stop) {
       continue;
     }
     Report(status);
-    if (!status.ok() && !Pause(kRetry)) return;
+    if (!status.ok() && !stop_.Pause(kRetry)) return;
   }
 }
 
@@ -99,13 +95,13 @@ base::Status Follower::ReadAll() {
   RevocationDesk::Reading revocations;
   SessionDesk::Ends sessions;
   store::Rows rows;
-  rows.revocation = [&](const store::RevocationRow& row) { revocations.Take(row); };
+  rows.revocation = [&](const store::RevocationRow& row) { revocations.Take(row.kind, row.id); };
   std::vector<store::PublicKeyRow> keys;
   rows.public_key = [&](const store::PublicKeyRow& row) { keys.push_back(row); };
   rows.session = [&](const store::SessionRow& row) { sessions[row.sid] = row.expires_at; };
   ASSIGN_OR_RETURN(const store::Position read, parts_.store.ReadAll(parts_.clock.UnixNow(), rows));
   parts_.sessions.Replace(std::move(sessions));
-  Revoked revoked = parts_.revocations.Replace(revocations, read.seq);
+  Revoked revoked = parts_.revocations.Replace(std::move(revocations), read.seq);
   RETURN_IF_ERROR(AwaitVetted(revoked));
   AwaitCut(std::move(revoked));
   position_ = read;
@@ -206,14 +202,8 @@ void Follower::WatchLease(const std::stop_token& stop) {
     }
     held = holds;
     const milliseconds left = holds ? Left(parts_.lease.end(), now) : kLongestLook;
-    if (!Pause(std::clamp(left, milliseconds(1), kLongestLook))) return;
+    if (!stop_.Pause(std::clamp(left, milliseconds(1), kLongestLook))) return;
   }
-}
-
-bool Follower::Pause(milliseconds pause) {
-  base::MutexLock lock(mutex_);
-  if (!stopping_) stopped_.WaitFor(mutex_, pause);
-  return !stopping_;
 }
 
 }  // namespace exeat::ops

@@ -8,8 +8,7 @@
 //             until it is renewed; a position that cannot be gone on from (another timeline) ends
 //             the lease at once, and everything is read again. Nothing needs a restart.
 // Threads:    one follows, which alone uses the store it is given; one watches the lease; one waits
-// for
-//             the streams of those whom other edges revoked. The hooks run on the first two.
+//             for the streams of those whom other edges revoked. The hooks run on the first two.
 // Source:     docs/adr/0014-shared-store.md
 #pragma once
 
@@ -25,6 +24,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "base/stop_signal.h"
 #include "base/worker.h"
 #include "operator/edges.h"
 #include "operator/revocations.h"
@@ -81,7 +81,6 @@ class Follower {
   base::Status CountEdges();
   void AwaitCut(Revoked revoked);
   void Report(const base::Status& status);
-  bool Pause(std::chrono::milliseconds pause);
 
   const Parts parts_;
   // The following thread's, down to the lock.
@@ -90,9 +89,8 @@ class Follower {
   base::BootTime count_at_{0};
   StandingStill standing_still_;
 
+  base::StopSignal stop_;
   mutable base::Mutex mutex_;
-  base::CondVar stopped_;
-  bool stopping_ GUARDED_BY(mutex_) = false;
   State state_ GUARDED_BY(mutex_);
 
   base::Worker cuts_{64};

@@ -139,45 +139,43 @@ base::Status NotInForce(const RevocationRequest& request) {
 
 }  // namespace
 
-void RevocationDesk::Reading::Take(const store::RevocationRow& row) {
-  if (row.kind == store::RevokedKind::kAll) everything_ = true;
-  if (row.kind != store::RevokedKind::kAll) {
-    keys_.push_back(revocation::KeyOf(AsEntry(row.kind, row.id)));
+void RevocationDesk::Reading::Take(store::RevokedKind kind, const std::string& id) {
+  if (kind == store::RevokedKind::kAll) {
+    everything_ = true;
+  } else {
+    keys_.push_back(revocation::KeyOf(AsEntry(kind, id)));
   }
 }
 
 base::Status RevocationDesk::Load() {
   Reading reading;
   store::Rows rows;
-  rows.revocation = [&](const store::RevocationRow& row) { reading.Take(row); };
+  rows.revocation = [&](const store::RevocationRow& row) { reading.Take(row.kind, row.id); };
   const auto read = parts_.store_worker.Call([&]() -> base::StatusOr<store::Position> {
     return parts_.store.ReadAll(parts_.clock.UnixNow(), rows);
   });
   RETURN_IF_ERROR(read.status());
-  PutAllInForce(reading, read->seq);
+  PutAllInForce(std::move(reading), read->seq);
   return absl::OkStatus();
 }
 
-void RevocationDesk::PutAllInForce(const Reading& reading, std::uint64_t seq) {
+void RevocationDesk::PutAllInForce(Reading reading, std::uint64_t seq) {
   {
     base::MutexLock lock(mutex_);
     held_.Applied(seq);
-    std::vector<revocation::Key> keys = reading.keys_;
-    bool everything = reading.everything_;
-    for (const store::RevocationKey& key : held_.keys()) {
-      if (key.kind == store::RevokedKind::kAll) everything = true;
-      if (key.kind != store::RevokedKind::kAll) {
-        keys.push_back(revocation::KeyOf(AsEntry(key.kind, key.id)));
-      }
-    }
-    parts_.denylist.LoadKeys(keys, everything);
+    for (const store::RevocationKey& key : held_.keys()) reading.Take(key.kind, key.id);
+    parts_.denylist.LoadKeys(reading.keys_, reading.everything_);
   }
+  TellOfDenylist();
+}
+
+void RevocationDesk::TellOfDenylist() {
   parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
   parts_.edge.DenylistChanged();
 }
 
-Revoked RevocationDesk::Replace(const Reading& reading, std::uint64_t seq) {
-  PutAllInForce(reading, seq);
+Revoked RevocationDesk::Replace(Reading reading, std::uint64_t seq) {
+  PutAllInForce(std::move(reading), seq);
   Revoked revoked;
   revoked.first.kind = store::RevokedKind::kAll;
   revoked.first.reason = "everything was read again";
@@ -208,8 +206,7 @@ std::optional<Revoked> RevocationDesk::Follow(const std::vector<store::Change>& 
     if (!changes.empty()) held_.Applied(changes.back().seq);
   }
   if (all.empty() && !changed) return std::nullopt;
-  parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
-  parts_.edge.DenylistChanged();
+  TellOfDenylist();
   if (all.empty()) return std::nullopt;
   Revoked revoked;
   revoked.first = all.front();
@@ -376,8 +373,7 @@ base::Status RevocationDesk::RestoreAll(const std::vector<RevocationRequest>& re
     if (seq == 0) (void)sequence.AwaitReading(kOwnPatience);
     return absl::OkStatus();
   }
-  parts_.metrics.SetDenylistEntries(parts_.denylist.Read().size());
-  parts_.edge.DenylistChanged();
+  TellOfDenylist();
   return absl::OkStatus();
 }
 

@@ -90,14 +90,14 @@ class RevocationDesk {
   // Everything that is stored, as it was read at one moment:
   class Reading {
    public:
-    void Take(const store::RevocationRow& row);
+    void Take(store::RevokedKind kind, const std::string& id);
 
    private:
     friend class RevocationDesk;
     std::vector<revocation::Key> keys_;
     bool everything_ = false;
   };
-  Revoked Replace(const Reading& reading, std::uint64_t seq);
+  Revoked Replace(Reading reading, std::uint64_t seq);
   // The next changes, oldest first. nullopt: none of them revokes.
   std::optional<Revoked> Follow(const std::vector<store::Change>& changes);
 
@@ -126,7 +126,8 @@ class RevocationDesk {
   base::Status Prune(base::UnixSeconds cutoff);
 
  private:
-  void PutAllInForce(const Reading& reading, std::uint64_t seq);
+  void PutAllInForce(Reading reading, std::uint64_t seq);
+  void TellOfDenylist();
   void PutInForce(const std::vector<RevocationRequest>& requests) REQUIRES(mutex_);
   void TakeOut(const store::RevocationKey& key) REQUIRES(mutex_);
   void DenyAndCut(const std::vector<RevocationRequest>& requests, Revoked& revoked);

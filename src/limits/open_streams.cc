@@ -182,10 +182,7 @@ void OpenStreams::DropSocketLocked(std::uint64_t cookie) {
   Connection& connection = *found->second;
   if (connection.sockets.size() == 1) return DropLocked(connection);
   std::erase_if(connection.sockets, [&](const Socket& one) { return one.id.cookie == cookie; });
-  by_cookie_.erase(found);
-  for (Cookies* wanted : waiting_) {
-    if (wanted->erase(cookie) > 0 && wanted->empty()) ended_.NotifyAll();
-  }
+  ForgetCookieLocked(cookie);
 }
 
 void OpenStreams::DropLocked(Connection& connection) {
@@ -194,13 +191,15 @@ void OpenStreams::DropLocked(Connection& connection) {
     entry = entry->next;
     streams_.erase(id);
   }
-  for (const Socket& socket : connection.sockets) {
-    by_cookie_.erase(socket.id.cookie);
-    for (Cookies* wanted : waiting_) {
-      if (wanted->erase(socket.id.cookie) > 0 && wanted->empty()) ended_.NotifyAll();
-    }
-  }
+  for (const Socket& socket : connection.sockets) ForgetCookieLocked(socket.id.cookie);
   connections_.erase(connections_.find(connection.peer));
+}
+
+void OpenStreams::ForgetCookieLocked(std::uint64_t cookie) {
+  by_cookie_.erase(cookie);
+  for (Cookies* wanted : waiting_) {
+    if (wanted->erase(cookie) > 0 && wanted->empty()) ended_.NotifyAll();
+  }
 }
 
 std::size_t OpenStreams::Count(const Connection& connection, const Whose& whose) {
@@ -223,7 +222,7 @@ OpenStreams::Found OpenStreams::Find(const Whose& whose) const {
   found.unreachable = Count(unreachable_, whose);
   for (const auto& [peer, connection] : connections_) {
     const auto& carried = connection.carried;
-    if (connection.carried_more || std::any_of(carried.begin(), carried.end(), whose)) {
+    if (connection.carried_more || std::any_of(carried.begin(), carried.end(), std::cref(whose))) {
       Add(connection, Count(connection, whose), found);
     }
   }
@@ -260,7 +259,8 @@ OpenStreams::Found OpenStreams::FindExpired(base::UnixSeconds cutoff) {
   next_end_ = kNever;
   for (auto& [peer, connection] : connections_) {
     const auto& carried = connection.carried;
-    if (connection.more_ends <= cutoff || std::any_of(carried.begin(), carried.end(), expired)) {
+    if (connection.more_ends <= cutoff ||
+        std::any_of(carried.begin(), carried.end(), std::cref(expired))) {
       const std::size_t streams = Count(connection, expired);
       if (streams > 0 || ForgetRenewed(connection, cutoff)) Add(connection, streams, found);
     }

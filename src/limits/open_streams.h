@@ -7,8 +7,7 @@
 //             guest may dial two of the edge's addresses from one port: that is one name for two
 //             sockets, and they end together.
 // Carried:    an answer that has ended for Envoy may still lie unread in the kernel, so a
-// connection
-//             remembers for whom it carried what, and is meant for that as for an open stream.
+//             connection remembers for whom it carried what, and is meant for that, too.
 // Order:      Check registers a stream and only then reads what denies it for the last time; a
 //             revoke denies first and then looks for streams. So each revoke sees every stream that
 //             was allowed before it.
@@ -166,6 +165,7 @@ class OpenStreams {
   static bool ForgetRenewed(Connection& connection, base::UnixSeconds cutoff);
   void DropSocketLocked(std::uint64_t cookie) REQUIRES(mutex_);
   void DropLocked(Connection& connection) REQUIRES(mutex_);
+  void ForgetCookieLocked(std::uint64_t cookie) REQUIRES(mutex_);
 
   mutable base::Mutex mutex_;
   base::CondVar ended_;

@@ -97,11 +97,7 @@ Refusal CheckDestination(const policy::Authority& authority, const policy::Polic
 }
 
 Refusal CheckGrant(const session::Claims& claims, const policy::Destination& destination) {
-  if (destination.grant.empty()) return std::nullopt;
-  const auto& grants = claims.grants;
-  if (std::find(grants.begin(), grants.end(), destination.grant) != grants.end()) {
-    return std::nullopt;
-  }
+  if (HoldsGrant(claims, destination)) return std::nullopt;
   return Reason::kGrantMissing;
 }
 
@@ -205,6 +201,12 @@ Verdict Conclude(Verdict verdict, Refusal refusal) {
 }
 
 }  // namespace
+
+bool HoldsGrant(const session::Claims& claims, const policy::Destination& destination) {
+  const auto& grants = claims.grants;
+  return destination.grant.empty() ||
+         std::find(grants.begin(), grants.end(), destination.grant) != grants.end();
+}
 
 Verdict Decide(const Facts& facts, const Snapshot& snapshot) {
   Verdict verdict;

@@ -38,7 +38,7 @@ bool Permits(const policy::Policy& policy, const limits::OpenStream& stream) {
   if (policy.posture != policy::Posture::kBump || stream.destination == nullptr) return false;
   const policy::Destination* now = policy.Find(stream.destination->host, stream.port);
   if (now == nullptr) return false;
-  if (!now->grant.empty() && !Contains(stream.claims->grants, now->grant)) return false;
+  if (!HoldsGrant(*stream.claims, *now)) return false;
   // Which requests run in it is not known.
   if (stream.is_vetted) return now->allow == stream.destination->allow;
   if (stream.is_tunnel || !now->allow) return true;

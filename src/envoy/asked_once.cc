@@ -55,10 +55,7 @@ Json NoSecondToken() {
 Json PathIsPlain() { return Header(":path", Regex(kPlainPath)); }
 
 Json MethodIs(const policy::AllowRule& rule) {
-  std::string methods;
-  for (const std::string& method : rule.methods) {
-    methods += (methods.empty() ? "" : "|") + method;
-  }
+  const std::string methods = fmt::format("{}", fmt::join(rule.methods, "|"));
   return Header(":method", Regex(methods.empty() ? kOrdinaryMethods : methods));
 }
 

@@ -8,8 +8,7 @@
 //           that are plain, and no second token. Everything else is asked about, so that it is
 //           judged, answered and recorded as always. Envoy's rbac still judges every request.
 // Trap:     a virtual host's matcher may look at request headers only. Of one that looks at
-// anything
-//           else, filter state itself too, Envoy 1.40 makes no matcher and skips every request.
+//           anything else, filter state too, Envoy 1.40 makes no matcher and skips every request.
 // Trust:    only `explicit` writes the state, after Check's answer and the token's verification
 //           (leg_guard.h); a guest cannot.
 // Source:   docs/adr/0016-asking-once.md

@@ -6,8 +6,7 @@
 #include "envoy/build.h"
 #include "envoy/guard_reading.h"
 #include "envoy/names.h"
-#include "envoy/testing/small_policy.h"
-#include "envoy/testing/typing.h"
+#include "envoy/testing/built.h"
 
 namespace exeat::envoy {
 namespace {
@@ -20,15 +19,8 @@ const Pointer kPredicates("/xds_matcher/matcher_list/matchers/0/predicate/and_ma
 const Pointer kAuthorizer("/filter_chains/0/filters/0/typed_config/http_filters/2/typed_config");
 constexpr char kMore[] = "skipped for more than a tunnel vetted for that host";
 
-class AskedOnce : public ::testing::Test {
+class AskedOnce : public testing::Built {
  protected:
-  Json& Body(const char* type_url, const std::string& name) {
-    for (Resource& resource : resources_) {
-      if (resource.type_url == type_url && resource.name == name) return resource.body;
-    }
-    ADD_FAILURE() << "no resource " << name;
-    return resources_.front().body;
-  }
   Json& Host(const std::string& name) {
     for (Json& host : Body(kRouteType, "bump")["virtual_hosts"]) {
       if (host["name"] == name) return host;
@@ -48,9 +40,6 @@ class AskedOnce : public ::testing::Test {
     place = right;
     ASSERT_TRUE(CheckChain(resources_).ok());
   }
-
-  std::vector<Resource> resources_ =
-      *BuildStatic(testing::SmallInputs(), testing::Types(), Bodies::kKeep);
 };
 
 TEST_F(AskedOnce, OnlyWhatTheDestinationWantsItForHasASkip) {

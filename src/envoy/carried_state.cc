@@ -18,7 +18,7 @@ Json Carry(const char* key, const char* format) {
 
 Json CarryFromCheck(const char* key, const char* metadata_key) {
   return Carry(key,
-               fmt::format("%DYNAMIC_METADATA({}:{})%", kCheckNamespace, metadata_key).c_str());
+               fmt::format("%DYNAMIC_METADATA({}:{})%", kExtAuthzFilter, metadata_key).c_str());
 }
 
 Json CarryGuestAddress() {

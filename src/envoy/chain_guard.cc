@@ -20,7 +20,6 @@ namespace {
 
 constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 constexpr char kRbacFilter[] = "envoy.filters.http.rbac";
-constexpr char kExtAuthzFilter[] = "envoy.filters.http.ext_authz";
 constexpr char kRbac[] = "envoy.extensions.filters.http.rbac.v3.RBAC";
 constexpr char kRateLimit[] = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit";
 constexpr char kRouter[] = "envoy.extensions.filters.http.router.v3.Router";

@@ -9,8 +9,7 @@
 
 #include "envoy/build.h"
 #include "envoy/json.h"
-#include "envoy/testing/small_policy.h"
-#include "envoy/testing/typing.h"
+#include "envoy/testing/built.h"
 
 namespace exeat::envoy {
 namespace {
@@ -21,17 +20,9 @@ using Pointer = Json::json_pointer;
 const Pointer kManager("/filter_chains/0/filters/0/typed_config");
 const Pointer kFilters = kManager / "http_filters";
 
-class ChainGuard : public ::testing::Test {
+class ChainGuard : public testing::Built {
  protected:
-  Json& Body(const char* type_url, const std::string& name) {
-    for (Resource& resource : resources_) {
-      if (resource.type_url == type_url && resource.name == name) return resource.body;
-    }
-    ADD_FAILURE() << "no resource " << name;
-    return resources_.front().body;
-  }
   Json& Routes() { return Body(kRouteType, "bump"); }
-  Json& Listener(const char* name) { return Body(kListenerType, name); }
   Json& Cluster() { return Body(kClusterType, "anthropic:443"); }
   Json& HttpFiltersOfCluster() {
     return Cluster()["typed_extension_protocol_options"]
@@ -43,9 +34,6 @@ class ChainGuard : public ::testing::Test {
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(base::Message(status), HasSubstr(why));
   }
-
-  std::vector<Resource> resources_ =
-      *BuildStatic(testing::SmallInputs(), testing::Types(), Bodies::kKeep);
 };
 
 TEST_F(ChainGuard, AcceptsWhatIsBuilt) { EXPECT_TRUE(CheckChain(resources_).ok()); }

@@ -76,14 +76,14 @@ Json ConnectRoutes() {
         {"idle_timeout", "3600s"},
         {"upgrade_configs",
          Json::array({{{"upgrade_type", "CONNECT"}, {"connect_config", Json::object()}}})}}},
-      {"typed_per_filter_config", {{"envoy.filters.http.ext_authz", Typed(per_route, leg)}}}};
+      {"typed_per_filter_config", {{kExtAuthzFilter, Typed(per_route, leg)}}}};
   // Anything but CONNECT gets one fixed answer and reaches nothing, so nobody need be asked.
   const Json cleartext = {
       {"name", "cleartext"},
       {"match", Json::object({{"prefix", "/"}})},
       {"direct_response", Json::object({{"status", 403}})},
       {"typed_per_filter_config",
-       {{"envoy.filters.http.ext_authz", Typed(per_route, Json::object({{"disabled", true}}))},
+       {{kExtAuthzFilter, Typed(per_route, Json::object({{"disabled", true}}))},
         {kJwtConnectFilter, Typed("envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig",
                                   Json::object({{"disabled", true}}))}}}};
   return {{"name", "connect"},

@@ -7,7 +7,6 @@
 namespace exeat::envoy {
 namespace {
 
-constexpr char kName[] = "envoy.filters.http.ext_authz";
 constexpr char kMessage[] = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz";
 
 Json Patterns(std::initializer_list<const char*> names) {
@@ -38,7 +37,7 @@ Json ConnectExtAuthz() {
       {"disallow_all", true},
       {"allow_expression", Json::object({{"regex", "^proxy-authorization$"}})},
       {"disallow_is_error", true}};
-  return Extension(kName, kMessage, std::move(config));
+  return Extension(kExtAuthzFilter, kMessage, std::move(config));
 }
 
 Json BumpedExtAuthz() {
@@ -49,7 +48,7 @@ Json BumpedExtAuthz() {
       Patterns({":authority", ":method", ":path", "x-request-id", "authorization", "x-api-key",
                 kSessionHeader, kTunnelHeader, kTargetHeader, kLegHeader});
   config["decoder_header_mutation_rules"] = {{"disallow_all", true}, {"disallow_is_error", true}};
-  return AskedUnlessVetted(Extension(kName, kMessage, std::move(config)));
+  return AskedUnlessVetted(Extension(kExtAuthzFilter, kMessage, std::move(config)));
 }
 
 // The server name that tls_inspector read arrives as destination.service, which is always UTF-8;

@@ -15,7 +15,6 @@ constexpr char kNetworkState[] = "envoy.extensions.filters.network.set_filter_st
 constexpr char kHttpState[] = "envoy.extensions.filters.http.set_filter_state.v3.Config";
 constexpr char kRouter[] = "envoy.extensions.filters.http.router.v3.Router";
 constexpr char kGuestAddress[] = "envoy.filters.listener.original_dst.remote_ip";
-constexpr char kExtAuthzFilter[] = "envoy.filters.http.ext_authz";
 
 struct OwnHeader {
   const char* name;

@@ -4,8 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "envoy/build.h"
-#include "envoy/testing/small_policy.h"
-#include "envoy/testing/typing.h"
+#include "envoy/testing/built.h"
 
 namespace exeat::envoy {
 namespace {
@@ -20,16 +19,8 @@ const Pointer kAsked("/filter_chains/0/filters/1/typed_config");
 const Pointer kProxy("/filter_chains/0/filters/2/typed_config");
 const Pointer kConnectState = kManager / "http_filters" / 2 / "typed_config" / "on_request_headers";
 
-class LegGuard : public ::testing::Test {
+class LegGuard : public testing::Built {
  protected:
-  Json& Body(const char* type_url, const std::string& name) {
-    for (Resource& resource : resources_) {
-      if (resource.type_url == type_url && resource.name == name) return resource.body;
-    }
-    ADD_FAILURE() << "no resource " << name;
-    return resources_.front().body;
-  }
-  Json& Listener(const char* name) { return Body(kListenerType, name); }
   Json& Mutations() {
     return Listener(
         "bump")[kManager / "early_header_mutation_extensions" / 0 / "typed_config" / "mutations"];
@@ -47,9 +38,6 @@ class LegGuard : public ::testing::Test {
     ExpectRefused(why);
     place = right;
   }
-
-  std::vector<Resource> resources_ =
-      *BuildStatic(testing::SmallInputs(), testing::Types(), Bodies::kKeep);
 };
 
 TEST_F(LegGuard, AcceptsWhatIsBuilt) { EXPECT_TRUE(CheckChain(resources_).ok()); }

@@ -56,8 +56,9 @@ inline constexpr char kJwtNamespace[] = "envoy.filters.http.jwt_authn";
 inline constexpr char kSessionKey[] = "session";
 inline constexpr char kBesideKey[] = "beside";
 
-// Metadata that Check writes at the CONNECT of a vetted tunnel.
-inline constexpr char kCheckNamespace[] = "envoy.filters.http.ext_authz";
+// The filter that asks Check, and the namespace of the metadata that Check writes at the CONNECT of
+// a vetted tunnel.
+inline constexpr char kExtAuthzFilter[] = "envoy.filters.http.ext_authz";
 inline constexpr char kVettedKey[] = "vetted";
 inline constexpr char kVettedByKey[] = "vetted_by";
 

@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::uint16_t kHttpsPort = 443;
 constexpr char kRbacFilter[] = "envoy.filters.http.rbac";
-constexpr char kExtAuthzFilter[] = "envoy.filters.http.ext_authz";
 
 // Long answers are normal (streams, downloads): silence ends a request, not its age.
 constexpr char kIdleTimeout[] = "300s";

@@ -1,6 +1,15 @@
 #include "guest_connections.h"
 
 namespace exeat {
+namespace {
+
+auto TellOf(StreamCutter& cutter) {
+  return [&cutter](const rpc::Connection& connection, std::string_view peer) {
+    cutter.Connected(connection.local, connection.remote, peer);
+  };
+}
+
+}  // namespace
 
 std::unique_ptr<rpc::ConnectionCheck> CheckGuestConnections(RunningEdge& edge, LeafSource& leaves,
                                                             StreamCutter& cutter,
@@ -11,10 +20,7 @@ std::unique_ptr<rpc::ConnectionCheck> CheckGuestConnections(RunningEdge& edge, L
       .record = [&recorder](const audit::Event& event) { return recorder.Record(event); },
       .admit_name = [&leaves](const base::SocketEnd& source,
                               std::string_view host) { return leaves.AdmitFrom(source, host); },
-      .connected =
-          [&cutter](const rpc::Connection& connection, std::string_view peer) {
-            cutter.Connected(connection.local, connection.remote, peer);
-          },
+      .connected = TellOf(cutter),
       .refused = [&metrics](authz::Reason reason) { metrics.ConnectionRefused(reason); }});
 }
 
@@ -37,10 +43,7 @@ std::unique_ptr<rpc::AuthzServer> CheckGuestRequests(RunningEdge& edge, LeafSour
                                 verdict.allowed ? std::nullopt : std::optional(verdict.reason));
                 metrics.CheckTook(took);
               },
-          .connected =
-              [&cutter](const rpc::Connection& connection, std::string_view peer) {
-                cutter.Connected(connection.local, connection.remote, peer);
-              },
+          .connected = TellOf(cutter),
           .begin =
               [&cutter](std::string_view peer, std::string_view id, limits::OpenStream stream) {
                 return cutter.streams().Begin(peer, id, std::move(stream));

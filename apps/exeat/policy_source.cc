@@ -59,12 +59,9 @@ base::StatusOr<StartingPolicy> StoredPolicy(store::Store& store, Refusal& refusa
   if (!stored.has_value()) {
     return base::MakeStatus(base::StatusCode::kNotFound, "no policy was ever applied here");
   }
-  ASSIGN_OR_RETURN(
-      StartingPolicy starting,
-      Check({std::move(stored->text), fmt::format("policy revision {}", stored->revision),
-             std::move(stored->base_directory)},
-            refusal));
-  starting.revision = stored->revision;
+  const std::uint64_t revision = stored->revision;
+  ASSIGN_OR_RETURN(StartingPolicy starting, Check(ops::SourceOf(*std::move(stored)), refusal));
+  starting.revision = revision;
   return starting;
 }
 
@@ -81,8 +78,7 @@ base::StatusOr<StartingPolicy> JoinEdges(StartingPolicy own, store::Store& local
   if (!stored.has_value()) return own;
   StartingPolicy joined;
   joined.revision = stored->revision;
-  joined.source = {std::move(stored->text), fmt::format("policy revision {}", stored->revision),
-                   std::move(stored->base_directory)};
+  joined.source = ops::SourceOf(*std::move(stored));
   auto loaded = ops::PolicyDesk::LoadShared(joined.source, *own.policy);
   if (!loaded.ok()) return Refuse("exeat up: " + base::Message(loaded.status()), 1, refusal);
   joined.policy = *std::move(loaded);

@@ -26,9 +26,7 @@ base::Status AsStatus(const std::vector<policy::Mistake>& mistakes) {
 }
 
 std::string Joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
+  return fmt::format("{}", fmt::join(words, ", "));
 }
 
 base::StatusOr<policy::PolicyPtr> LoadChecked(const PolicySource& source) {
@@ -46,6 +44,11 @@ limits::Whose NoLongerAllowed(policy::PolicyPtr policy) {
 }
 
 }  // namespace
+
+PolicySource SourceOf(store::PolicyRevision stored) {
+  return {std::move(stored.text), fmt::format("policy revision {}", stored.revision),
+          std::move(stored.base_directory)};
+}
 
 PolicyDesk::PolicyDesk(Parts parts) : parts_(parts) {}
 
@@ -108,11 +111,10 @@ base::Status PolicyDesk::Follow() {
   }
   if (!stored) return absl::OkStatus();
   if (stored->revision == running.policy_revision) return absl::OkStatus();
-  const PolicySource source{std::move(stored->text),
-                            fmt::format("policy revision {}", stored->revision),
-                            std::move(stored->base_directory)};
+  const std::uint64_t revision = stored->revision;
+  const PolicySource source = SourceOf(*std::move(stored));
   ASSIGN_OR_RETURN(const policy::PolicyPtr candidate, LoadShared(source, *running.policy));
-  return Install(source, candidate, {stored->revision, true}, "policy_followed").status();
+  return Install(source, candidate, {revision, true}, "policy_followed").status();
 }
 
 base::StatusOr<Applied> PolicyDesk::Install(const PolicySource& source,

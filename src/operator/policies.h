@@ -35,6 +35,9 @@ struct PolicySource {
   std::string base_directory;  // absolute; relative paths in the text start here
 };
 
+// Of a revision as it was stored.
+PolicySource SourceOf(store::PolicyRevision stored);
+
 struct PolicyDifference {
   std::vector<std::string> changes;       // as policy::Diff
   std::vector<std::string> restart_keys;  // among them: in force after a restart only

@@ -55,11 +55,11 @@ const std::string& StreamIdOf(const HTTPAccessLogEntry& entry) {
 }
 
 // The CONNECT that this request was vetted by; empty when it was in no vetted tunnel.
-std::string VettedBy(const HTTPAccessLogEntry& entry) {
+std::string_view VettedBy(const HTTPAccessLogEntry& entry) {
   const auto& tags = entry.common_properties().custom_tags();
   const auto tag = tags.find(::exeat::envoy::kVettedByTag);
   const bool none = tag == tags.end() || tag->second == "-" || tag->second == StreamIdOf(entry);
-  return none ? std::string() : tag->second;
+  return none ? std::string_view() : tag->second;
 }
 
 void FillHttp(const HTTPAccessLogEntry& entry, audit::Event& event) {

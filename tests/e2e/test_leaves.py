@@ -13,7 +13,6 @@ NAMES = 5000
 
 @pytest.fixture(scope="module")
 def edge(bench, origin):
-    bench.count_requests = False
     hosts = {f"n{n}.flood.test": origin.address for n in range(NAMES)}
     hosts["api.example.test"] = origin.address
     destinations = [{"name": f"n{n}", "host": f"n{n}.flood.test", "ports": [origin.port]}

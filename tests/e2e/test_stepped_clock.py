@@ -42,7 +42,6 @@ def clock(directory):
 
 @pytest.fixture(scope="module")
 def edge(bench, origin, clock):
-    bench.count_requests = False  # streams are cut here
     return bench.edge(settings(bench, origin), env=clock.environment)
 
 

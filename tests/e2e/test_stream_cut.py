@@ -25,7 +25,7 @@ def grpc_origin(bench, authority):
 
 @pytest.fixture(scope="module")
 def edge(bench, origin, grpc_origin):
-    bench.count_requests = False  # requests end half way here
+    bench.count_requests = False  # gRPC calls are counted by their own origin
     wanted = settings(bench, origin)
     wanted["destinations"].append({"name": "grpc", "host": GRPC_HOST,
                                    "ports": [grpc_origin.port]})

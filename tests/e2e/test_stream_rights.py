@@ -19,7 +19,7 @@ def wanted(bench, origin):
 
 @pytest.fixture(scope="module")
 def edge(bench, wanted):
-    bench.count_requests = False  # requests end half way here
+    bench.count_requests = False  # control's end takes the outcomes along
     return bench.edge(wanted)
 
 

@@ -43,11 +43,16 @@ class Record(dict):
         return self.get("http_request", {}).get("url", {}).get("path")
 
     @property
+    def answered(self):
+        """An answer began; without one the request ended half way, wherever that was."""
+        return "http_response" in self
+
+    @property
     def is_request(self):
         """A request inside the bumped TLS: not CONNECT, not a connection."""
         return self.class_uid == 4002 and self.method != "CONNECT"
 
 
 def reached_origin(records):
-    """Requests that were allowed to the end: what the origins must have seen, one by one."""
+    """Requests that were allowed to the end: the origins must have seen those with an answer."""
     return [r for r in records if r.is_request and r.phase == "outcome" and r.allowed]

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/worker.h"
 #include "envoy_admin.h"
+#include "envoy_drain.h"
 #include "envoy_start.h"
 #include "fmt/format.h"
 #include "guardian/confine.h"
@@ -42,7 +43,6 @@ constexpr std::chrono::milliseconds kTick{100};
 constexpr int kTicksPerLease = 10;
 constexpr int kTicksPerSweep = 2;
 constexpr int kTicksPerTidy = 600;
-constexpr std::chrono::seconds kDrainPatience{4};
 constexpr std::chrono::milliseconds kAcknowledgeProbe{50};
 
 class Control {
@@ -68,7 +68,6 @@ class Control {
   void Housekeep(const std::stop_token& stop);
   void Tidy();
   void WatchReadiness();
-  void DrainEnvoy();
   void Reload();
   base::Status RecordOfItself(const char* activity);
   void RecordOutcome(audit::Event event);
@@ -381,6 +380,7 @@ void Control::Hear(const guardian::ToControl& message) {
     edge_->vetted().Taken();
     edge_->vetted().SetCuttable(started->cut_means != 0);
     cutter_->EnvoyStarted(*started);
+    access_log_->EnvoyStarted();
     base::LogInfo("Envoy runs",
                   {{"pid", std::to_string(started->pid)}, {"confinement", started->confinement}});
   } else if (std::holds_alternative<guardian::EnvoyExited>(message)) {
@@ -399,24 +399,14 @@ void Control::Hear(const guardian::ToControl& message) {
   } else if (const auto* cut = std::get_if<guardian::SocketsCut>(&message)) {
     cutter_->Heard(*cut);
   } else if (std::holds_alternative<guardian::Drain>(message)) {
-    if (!draining_.exchange(true)) DrainEnvoy();
+    if (draining_.exchange(true)) return;
+    base::LogInfo("draining");
+    if (envoy_runs_) DrainEnvoy(admin_, *access_log_, *cutter_, clock_);
+    (void)link_.Send(guardian::Drained{});
   } else if (std::holds_alternative<guardian::Reload>(message)) {
     // Not here: an apply may wait for Envoy, and the next message may be to drain.
     (void)reloads_.TryPost([this] { Reload(); });
   }
-}
-
-void Control::DrainEnvoy() {
-  base::LogInfo("draining");
-  const base::BootTime deadline = clock_.BootNow() + kDrainPatience;
-  if (envoy_runs_ && admin_.DrainListeners().ok()) {
-    while (clock_.BootNow() < deadline) {
-      const auto open = admin_.OpenConnections();
-      if (!open.ok() || *open == 0) break;
-      std::this_thread::sleep_for(kTick);  // tidy: allow Envoy can only be asked
-    }
-  }
-  (void)link_.Send(guardian::Drained{});
 }
 
 void Control::Reload() {

@@ -68,16 +68,24 @@ base::Status EnvoyAdmin::DrainListeners() const {
 }
 
 base::StatusOr<std::uint64_t> EnvoyAdmin::OpenConnections() const {
+  return Sum("^http\\..*downstream_cx_active$");
+}
+
+base::StatusOr<std::uint64_t> EnvoyAdmin::LogEntries() const {
+  return Sum("^access_logs\\.grpc_access_log\\.logs_written$");
+}
+
+base::StatusOr<std::uint64_t> EnvoyAdmin::Sum(const char* filter) const {
   ASSIGN_OR_RETURN(const std::string answer,
-                   Ask("/stats?format=json&filter=^http\\..*downstream_cx_active$", false));
+                   Ask(fmt::format("/stats?format=json&filter={}", filter).c_str(), false));
   const auto json = nlohmann::json::parse(answer, nullptr, false);
   if (json.is_discarded() || !json.is_object()) return Unavailable("no JSON in the answer");
-  std::uint64_t open = 0;
+  std::uint64_t sum = 0;
   for (const auto& stat : json.value("stats", nlohmann::json::array())) {
     if (stat.value("name", "").find("admin") != std::string::npos) continue;
-    open += stat.value("value", std::uint64_t{0});
+    sum += stat.value("value", std::uint64_t{0});
   }
-  return open;
+  return sum;
 }
 
 }  // namespace exeat

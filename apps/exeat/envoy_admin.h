@@ -21,9 +21,13 @@ class EnvoyAdmin {
   base::Status DrainListeners() const;
   // Connections of guests that are still open.
   base::StatusOr<std::uint64_t> OpenConnections() const;
+  // Access log entries that it made since it started, those it still holds back among them.
+  base::StatusOr<std::uint64_t> LogEntries() const;
 
  private:
   base::StatusOr<std::string> Ask(const char* path, bool post) const;
+  // The sum of the statistics that `filter`, a regular expression, names.
+  base::StatusOr<std::uint64_t> Sum(const char* filter) const;
   std::string socket_path_;
 };
 

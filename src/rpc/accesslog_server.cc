@@ -120,7 +120,10 @@ audit::Event OutcomeOf(const TCPAccessLogEntry& entry) {
 
 class AccessLogServer::Reactor final : public ::grpc::ServerReadReactor<StreamAccessLogsMessage> {
  public:
-  explicit Reactor(const Hooks& hooks) : hooks_(hooks) { StartRead(&message_); }
+  explicit Reactor(AccessLogServer& server)
+      : server_(server), hooks_(server.hooks_), run_(server.run_) {
+    StartRead(&message_);
+  }
 
   void OnReadDone(bool ok) override {
     if (!ok) {
@@ -133,6 +136,8 @@ class AccessLogServer::Reactor final : public ::grpc::ServerReadReactor<StreamAc
     } catch (const std::exception& error) {
       base::LogError("an access log message could not be read", {{"error", error.what()}});
     }
+    server_.Took(run_,
+                 message_.http_logs().log_entry_size() + message_.tcp_logs().log_entry_size());
     message_.Clear();
     StartRead(&message_);
   }
@@ -153,13 +158,24 @@ class AccessLogServer::Reactor final : public ::grpc::ServerReadReactor<StreamAc
     }
   }
 
+  AccessLogServer& server_;
   const Hooks& hooks_;
+  const std::uint64_t run_;
   StreamAccessLogsMessage message_;
 };
 
+void AccessLogServer::EnvoyStarted() {
+  ++run_;
+  taken_ = 0;
+}
+
+void AccessLogServer::Took(std::uint64_t run, std::uint64_t entries) {
+  if (run == run_) taken_ += entries;
+}
+
 ::grpc::ServerReadReactor<StreamAccessLogsMessage>* AccessLogServer::StreamAccessLogs(
     ::grpc::CallbackServerContext*, ::envoy::service::accesslog::v3::StreamAccessLogsResponse*) {
-  return new Reactor(hooks_);
+  return new Reactor(*this);
 }
 
 }  // namespace exeat::rpc

@@ -8,6 +8,8 @@
 // Source:   docs/walkthroughs/request.md
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string_view>
@@ -42,9 +44,18 @@ class AccessLogServer final
   StreamAccessLogs(::grpc::CallbackServerContext* context,
                    ::envoy::service::accesslog::v3::StreamAccessLogsResponse* response) override;
 
+  // Another Envoy runs, and counts what it writes from nothing.
+  void EnvoyStarted();
+  // Entries of the Envoy that runs now that the hooks have heard of, of both kinds.
+  std::uint64_t taken() const { return taken_; }
+
  private:
   class Reactor;
+  void Took(std::uint64_t run, std::uint64_t entries);
+
   Hooks hooks_;
+  std::atomic<std::uint64_t> run_{0};
+  std::atomic<std::uint64_t> taken_{0};
 };
 
 }  // namespace exeat::rpc

@@ -182,7 +182,7 @@ rpc::VersionedPtr Rig::Leaf(const std::string& name) {
     book_->Insert(leaf);
     minted_.fetch_add(1, std::memory_order_relaxed);
   }
-  auto secret = envoy::BuildLeafSecret(leaf->name, leaf->chain_pem, leaf->key_pem->Reveal());
+  auto secret = envoy::BuildKeyPair(leaf->name, leaf->chain_pem, leaf->key_pem->Reveal());
   if (!secret.ok()) return nullptr;
   return std::make_shared<rpc::Versioned>(
       rpc::Versioned{leaf->serial_hex, std::move(secret->value)});
@@ -258,9 +258,10 @@ base::Status Rig::Publish() {
     }
   }
   for (const policy::Credential& credential : policy_->credentials) {
-    ASSIGN_OR_RETURN(const std::string value, base::ReadPrivateFile(credential.file));
-    ASSIGN_OR_RETURN(envoy::Resource secret, envoy::BuildCredential(credential, value));
-    beside.push_back(std::move(secret));
+    ASSIGN_OR_RETURN(const credentials::Material material, credentials::ReadMaterial(credential));
+    ASSIGN_OR_RETURN(std::vector<envoy::Resource> secrets,
+                     envoy::BuildCredential(credential, material));
+    for (envoy::Resource& secret : secrets) beside.push_back(std::move(secret));
   }
   ads_->Put(beside);
 

@@ -81,7 +81,7 @@ rpc::VersionedPtr LeafSource::Find(const std::string& name) {
     }
     leaf = *std::move(minted);
   }
-  auto secret = envoy::BuildLeafSecret(leaf->name, leaf->chain_pem, leaf->key_pem->Reveal());
+  auto secret = envoy::BuildKeyPair(leaf->name, leaf->chain_pem, leaf->key_pem->Reveal());
   if (!secret.ok()) {
     base::LogError("a leaf could not be put on the wire", {{"name", name}});
     return nullptr;

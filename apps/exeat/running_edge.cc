@@ -16,9 +16,9 @@ namespace {
 constexpr std::chrono::seconds kAcknowledgeTimeout{10};
 constexpr std::chrono::seconds kResolveTimeout{2};
 constexpr int kSweepBatches = 8;
-// Envoy's list of revoked sessions.
-constexpr std::chrono::milliseconds kListPatience{1000};
-constexpr std::chrono::milliseconds kListProbe{20};
+// With a restriction: its list of revoked sessions, a blank secret.
+constexpr std::chrono::milliseconds kPatience{1000};
+constexpr std::chrono::milliseconds kProbe{20};
 
 }  // namespace
 
@@ -31,9 +31,11 @@ base::StatusOr<std::unique_ptr<RunningEdge>> RunningEdge::Make(Parts parts) {
                          self->AddressesChanged(host, addresses);
                        },
                        self->parts_.clock));
-  edge->watch_ = std::make_unique<credentials::Watch>(
-      [self](const policy::Credential& credential, const base::Secret& value,
-             const base::Status& problem) { self->CredentialChanged(credential, value, problem); });
+  edge->watch_ = std::make_unique<credentials::Watch>([self](const policy::Credential& credential,
+                                                             const credentials::Material& material,
+                                                             const base::Status& problem) {
+    self->CredentialChanged(credential, material, problem);
+  });
   return edge;
 }
 
@@ -139,7 +141,7 @@ void RunningEdge::Follow(const policy::PolicyPtr& policy) {
     }
   }
   for (const auto& credential : policy->credentials) {
-    secrets.insert(envoy::CredentialSecretName(credential.name));
+    for (std::string& name : envoy::SecretNames(credential)) secrets.insert(std::move(name));
   }
   ads_.Keep(envoy::kEndpointType, clusters);
   ads_.Keep(envoy::kSecretType, secrets);
@@ -225,17 +227,17 @@ void RunningEdge::DenylistChanged() {
   Rebuild();
   const std::size_t before = vetted_.listed();
   if (!vetted_.Relist()) return;
-  list_sent_ = parts_.clock.BootNow();
-  if (vetted_.listed() < before) (void)ads_.WaitAcknowledged(kListPatience);
+  restricted_ = parts_.clock.BootNow();
+  if (vetted_.listed() < before) (void)ads_.WaitAcknowledged(kPatience);
 }
 
 void RunningEdge::ConfirmRestrictions() {
-  if (vetted_.Tidy()) list_sent_ = parts_.clock.BootNow();
-  base::BootTime sent = list_sent_;
+  if (vetted_.Tidy()) restricted_ = parts_.clock.BootNow();
+  base::BootTime sent = restricted_;
   if (sent != base::BootTime{}) {
-    if (ads_.WaitAcknowledged(kListProbe).ok()) {
-      list_sent_.compare_exchange_strong(sent, base::BootTime{});
-    } else if (parts_.clock.BootNow() - sent >= kListPatience) {
+    if (ads_.WaitAcknowledged(kProbe).ok()) {
+      restricted_.compare_exchange_strong(sent, base::BootTime{});
+    } else if (parts_.clock.BootNow() - sent >= kPatience) {
       SetRestrictionsInForce(false);
     }
   }
@@ -283,15 +285,16 @@ void RunningEdge::AddressesChanged(const std::string& host, const resolver::Addr
   if (awaited_.erase(host) > 0 && awaited_.empty()) resolved_.NotifyAll();
 }
 
-void RunningEdge::CredentialChanged(const policy::Credential& credential, const base::Secret& value,
+void RunningEdge::CredentialChanged(const policy::Credential& credential,
+                                    const credentials::Material& material,
                                     const base::Status& problem) {
-  auto secret = envoy::BuildCredential(credential, value.Reveal());
-  const bool available = problem.ok() && secret.ok();
+  auto secrets = envoy::BuildCredential(credential, material);
+  const bool available = problem.ok() && secrets.ok();
   if (!available) {
-    const base::Status& cause = problem.ok() ? secret.status() : problem;
+    const base::Status& cause = problem.ok() ? secrets.status() : problem;
     base::LogWarn("a credential is unavailable",
                   {{"credential", credential.name}, {"error", base::Message(cause)}});
-    secret = envoy::BuildCredential(credential, {});
+    secrets = envoy::BuildCredential(credential, {});
   }
   {
     base::MutexLock lock(mutex_);
@@ -300,8 +303,10 @@ void RunningEdge::CredentialChanged(const policy::Credential& credential, const 
   }
   // Check denies before Envoy learns of a withdrawal, and allows after it has the new value.
   if (!available) Rebuild();
-  if (secret.ok()) ads_.Put({*std::move(secret)});
+  if (secrets.ok()) ads_.Put(*secrets);
   if (available) Rebuild();
+  // One that connects later is given the blank.
+  if (!available && ads_.streams() > 0) restricted_ = parts_.clock.BootNow();
 }
 
 void RunningEdge::SweepLeaves() {

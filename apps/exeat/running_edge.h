@@ -23,6 +23,7 @@
 #include "base/status.h"
 #include "credentials/watch.h"
 #include "envoy/build.h"
+#include "envoy/credential_filters.h"
 #include "envoy_start.h"
 #include "guardian/link_message.h"
 #include "leaf_source.h"
@@ -66,8 +67,9 @@ class RunningEdge final : public ops::Edge {
   // Gives back and renews leaves. Call a few times a second.
   void SweepLeaves();
 
-  // Denies while Envoy is late with its list of revoked sessions, and allows again once it has
-  // acknowledged what it was late with. Call a few times a second.
+  // Denies while Envoy is late with its list of revoked sessions or with a credential that was
+  // withdrawn, and allows again once it has acknowledged what it was late with. Call a few times a
+  // second.
   void ConfirmRestrictions();
 
   ops::VettedTunnels& vetted() { return vetted_; }
@@ -102,15 +104,16 @@ class RunningEdge final : public ops::Edge {
   base::Status PushRevoked(const std::vector<std::string>& sids);
   void Rebuild();
   void AddressesChanged(const std::string& host, const resolver::Addresses& addresses);
-  void CredentialChanged(const policy::Credential& credential, const base::Secret& value,
-                         const base::Status& problem);
+  void CredentialChanged(const policy::Credential& credential,
+                         const credentials::Material& material, const base::Status& problem);
 
   const Parts parts_;
   rpc::AdsServer ads_;
   base::Published<std::shared_ptr<const authz::Snapshot>> snapshot_;
 
   ops::VettedTunnels vetted_;
-  std::atomic<base::BootTime> list_sent_{base::BootTime{}};  // zero: Envoy has acknowledged it
+  // When Envoy was last sent a restriction; zero: it has acknowledged it.
+  std::atomic<base::BootTime> restricted_{base::BootTime{}};
 
   base::Mutex publishing_;  // one change of configuration at a time
   mutable base::Mutex mutex_;

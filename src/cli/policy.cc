@@ -9,6 +9,7 @@
 #include "cli/find_edge.h"
 #include "cli/render.h"
 #include "cli/streams.h"
+#include "credentials/check_files.h"
 #include "nlohmann/json.hpp"
 #include "policy/load.h"
 
@@ -34,7 +35,7 @@ base::StatusOr<Checked> CheckFile(const std::string& file) {
   checked.text.set_base_directory(DirectoryOf(Absolute(file)));
   policy::LoadResult loaded = policy::Load(*text, file, checked.text.base_directory());
   checked.mistakes = std::move(loaded.mistakes);
-  if (checked.mistakes.empty()) checked.mistakes = policy::CheckFiles(loaded.policy, file);
+  if (checked.mistakes.empty()) checked.mistakes = credentials::CheckFiles(loaded.policy, file);
   checked.policy = std::move(loaded.policy);
   return checked;
 }

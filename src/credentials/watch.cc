@@ -2,25 +2,22 @@
 
 #include <sys/stat.h>
 
-#include <cctype>
 #include <chrono>
 #include <map>
 #include <optional>
+#include <string>
 #include <thread>
 #include <tuple>
 #include <utility>
+#include <vector>
 
-#include "base/file.h"
 #include "base/mutex.h"
 
 namespace exeat::credentials {
 namespace {
 
 constexpr std::chrono::milliseconds kPeriod{200};
-
-base::Status Invalid(const char* what) {
-  return base::MakeStatus(base::StatusCode::kInvalidArgument, what);
-}
+constexpr int kLooksAgain = 3;
 
 // What changes when a file is replaced or written.
 using Stamp = std::tuple<dev_t, ino_t, off_t, std::int64_t, std::int64_t, mode_t, uid_t>;
@@ -35,33 +32,16 @@ std::optional<Stamp> StampOf(const std::string& path) {
                nanoseconds(info.st_ctim), info.st_mode, info.st_uid);
 }
 
-base::StatusOr<base::Secret> ReadValue(const std::string& path) {
-  auto content = base::ReadPrivateFile(path, kMaxValueBytes);
-  if (!content.ok()) return content.status();
-  auto value = ValueOf(*content);
-  base::Secret::Wipe(*content);
-  if (!value.ok()) return base::Annotate(value.status(), path);
-  return value;
+// Of all files of one credential.
+using Stamps = std::vector<std::optional<Stamp>>;
+
+Stamps StampsOf(const policy::Credential& credential) {
+  Stamps stamps = {StampOf(credential.file)};
+  if (!credential.key_file.empty()) stamps.push_back(StampOf(credential.key_file));
+  return stamps;
 }
 
 }  // namespace
-
-base::StatusOr<base::Secret> ValueOf(std::string content) {
-  if (content.ends_with('\n')) content.pop_back();
-  if (content.ends_with('\r')) content.pop_back();
-  const bool blank = content.find_first_not_of(" \t") == std::string::npos;
-  bool controls = false;
-  for (const char c : content) controls = controls || std::iscntrl(static_cast<unsigned char>(c));
-  base::Secret value(content);
-  base::Secret::Wipe(content);
-  if (blank) return Invalid("the credential is blank; write its value into the file");
-  if (controls) {
-    return Invalid(
-        "the credential holds a control character or more than one line; write its "
-        "value alone, on one line");
-  }
-  return value;
-}
 
 class Watch::Body {
  public:
@@ -93,22 +73,31 @@ class Watch::Body {
   void Look() REQUIRES(mutex_) {
     if (policy_ == nullptr) return;
     for (const policy::Credential& credential : policy_->credentials) {
-      const std::optional<Stamp> stamp = StampOf(credential.file);
-      const auto seen = seen_.find(credential.name);
-      if (seen != seen_.end() && seen->second == stamp) continue;
-      seen_[credential.name] = stamp;
-      const auto value = ReadValue(credential.file);
-      static const base::Secret kNone;
-      listener_(credential, value.ok() ? *value : kNone, value.status());
+      Seen& seen = seen_[credential.name];
+      Stamps stamps = StampsOf(credential);
+      if (seen.stamps == stamps) continue;
+      const auto material = ReadMaterial(credential);
+      const bool half_replaced =
+          seen.was_good && material.status().code() == base::StatusCode::kAborted;
+      if (half_replaced && ++seen.looks_again <= kLooksAgain) continue;
+      seen = {.stamps = std::move(stamps), .was_good = material.ok()};
+      static const Material kNone;
+      listener_(credential, material.ok() ? *material : kNone, material.status());
     }
   }
+
+  struct Seen {
+    std::optional<Stamps> stamps;
+    bool was_good = false;
+    int looks_again = 0;
+  };
 
   const Listener listener_;
   base::Mutex mutex_;
   base::CondVar wake_;
   policy::PolicyPtr policy_ GUARDED_BY(mutex_);
-  std::map<std::string, std::optional<Stamp>> seen_ GUARDED_BY(mutex_);
-  std::jthread thread_;  // last: it uses all of the above
+  std::map<std::string, Seen> seen_ GUARDED_BY(mutex_);  // by name
+  std::jthread thread_;                                  // last: it uses all of the above
 };
 
 Watch::Watch(Listener listener) : body_(std::make_unique<Body>(std::move(listener))) {}

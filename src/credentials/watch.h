@@ -1,35 +1,30 @@
-// Reads the credential files of the policy, again whenever one is replaced, and validates each
-// value.
+// Reads the credentials of the policy, each again whenever a file of it is replaced, and hands on
+// what may be sent.
 //
-// Purpose:  a rotation by rename is in force without a restart, and a value that must not be sent
-//           (blank, only spaces, control characters, a file open to others) is never handed on.
+// Purpose:  a rotation by rename is in force without a restart, and what must not be sent (see
+//           material.h) is never handed on.
 // Units:    files are looked at five times a second: cheaper than it sounds, and it also sees
 //           swapped symlinks and network file systems, which do not notify.
-// Fail mode: anything but a good value is "unavailable": the listener gets an empty value.
+// Fail mode: anything but good material is "unavailable": the listener gets none. Only a
+//           certificate and a key that do not belong together, which the moment between two
+//           renames looks like, are looked at again for 0.6 s first.
 // Threads:  one thread of its own, on which the listener is called.
 #pragma once
 
 #include <functional>
 #include <memory>
-#include <string>
 
-#include "base/secret.h"
 #include "base/status.h"
+#include "credentials/material.h"
 #include "policy/policy.h"
 
 namespace exeat::credentials {
 
-inline constexpr std::size_t kMaxValueBytes = 16 * 1024;
-
-// The value in a file's content: one line end cut off. kInvalidArgument says what is wrong without
-// quoting it.
-base::StatusOr<base::Secret> ValueOf(std::string content);
-
 class Watch {
  public:
-  // The value is empty when `problem` says why there is none.
+  // The material is empty when `problem` says why there is none.
   using Listener = std::function<void(const policy::Credential& credential,
-                                      const base::Secret& value, const base::Status& problem)>;
+                                      const Material& material, const base::Status& problem)>;
   explicit Watch(Listener listener);
   ~Watch();
 

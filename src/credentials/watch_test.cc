@@ -4,50 +4,37 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
+#include <set>
 
 #include "base/file.h"
 #include "base/mutex.h"
-#include "base/testing/status_matchers.h"
+#include "credentials/testing/pair.h"
 #include "gtest/gtest.h"
 
 namespace exeat::credentials {
 namespace {
 
-using base::StatusCode;
-using base::StatusIs;
-
-TEST(CredentialValue, LosesOneLineEndAndNothingElse) {
-  EXPECT_EQ(ValueOf("sk-1\n")->Reveal(), "sk-1");
-  EXPECT_EQ(ValueOf("sk-1\r\n")->Reveal(), "sk-1");
-  EXPECT_EQ(ValueOf("sk 1")->Reveal(), "sk 1");
-}
-
-TEST(CredentialValue, RefusesWhatMustNotBeSent) {
-  for (const std::string bad : {"", "\n", " ", " \t\n", "a\nb", "a\r\nx: y", "a\n\n"}) {
-    EXPECT_THAT(ValueOf(bad), StatusIs(StatusCode::kInvalidArgument)) << bad;
-  }
-  EXPECT_THAT(ValueOf(std::string("a\0b", 3)), StatusIs(StatusCode::kInvalidArgument));
-}
-
-class WatchTest : public testing::Test {
+class WatchTest : public ::testing::Test {
  protected:
   void SetUp() override {
     char name[] = "/tmp/exeat-watch-XXXXXX";
     directory = mkdtemp(name);
+    Use({.name = "key", .file = directory + "/key"});
+  }
+  void Use(policy::Credential credential) {
     auto built = std::make_shared<policy::Policy>();
-    built->credentials.push_back({.name = "key", .file = directory + "/key"});
+    built->credentials.push_back(std::move(credential));
     policy = built;
   }
   void TearDown() override { std::filesystem::remove_all(directory); }
 
-  void Write(const std::string& value, unsigned mode = 0600) {
-    ASSERT_TRUE(base::WriteFileAtomically(directory + "/key", value, mode).ok());
+  void Write(const std::string& value, const std::string& name = "key") {
+    ASSERT_TRUE(base::WriteFileAtomically(directory + "/" + name, value, 0600).ok());
   }
   Watch::Listener Note() {
-    return [this](const policy::Credential&, const base::Secret& value, const base::Status&) {
+    return [this](const policy::Credential&, const Material& material, const base::Status&) {
       base::MutexLock lock(mutex);
-      values.emplace_back(value.Reveal());
+      values.emplace_back(material.value.Reveal());
       changed.NotifyAll();
     };
   }
@@ -58,6 +45,19 @@ class WatchTest : public testing::Test {
       if (!changed.WaitFor(mutex, std::chrono::seconds(20))) return "(nothing was reported)";
     }
     return values.back();
+  }
+
+  // Whether this is what was reported last, now or in a while.
+  bool Comes(const std::string& value) {
+    base::MutexLock lock(mutex);
+    while (values.empty() || values.back() != value) {
+      if (!changed.WaitFor(mutex, std::chrono::seconds(20))) return false;
+    }
+    return true;
+  }
+  std::set<std::string> Seen() {
+    base::MutexLock lock(mutex);
+    return {values.begin(), values.end()};
   }
 
   std::string directory;
@@ -90,6 +90,26 @@ TEST_F(WatchTest, AMissingBlankOrOpenFileIsUnavailable) {
   EXPECT_EQ(LastOf(5), "");
   unlink((directory + "/key").c_str());
   EXPECT_EQ(LastOf(6), "");
+}
+
+TEST_F(WatchTest, APairIsReportedWholeOrNotAtAll) {
+  Use({.name = "bank",
+       .kind = policy::CredentialKind::kMtls,
+       .file = directory + "/crt",
+       .key_file = directory + "/key"});
+  const testing::Pair first = testing::MakePair(), second = testing::MakePair();
+  Write(first.key);
+  Watch watch(Note());
+  watch.Follow(policy);
+  EXPECT_EQ(LastOf(1), "");
+  Write(first.certificate, "crt");
+  EXPECT_EQ(LastOf(2), first.key);
+  Write(second.key);
+  Write(second.certificate, "crt");
+  EXPECT_TRUE(Comes(second.key));
+  Write(first.key);  // and the certificate is never replaced
+  EXPECT_TRUE(Comes(""));
+  EXPECT_EQ(Seen(), (std::set<std::string>{"", first.key, second.key}));
 }
 
 }  // namespace

@@ -106,7 +106,7 @@ base::Status Builder::AddClusters() {
     for (const std::uint16_t port : destination.ports) {
       for (const Speaks speaks : {Speaks::kAny, Speaks::kHttp1Only}) {
         ASSIGN_OR_RETURN(Family * family, FamilyOf(credential, speaks));
-        RETURN_IF_ERROR(AddCluster(*family, ClusterOwn(destination, port, speaks)));
+        RETURN_IF_ERROR(AddCluster(*family, ClusterOwn(destination, port, credential, speaks)));
       }
     }
   }

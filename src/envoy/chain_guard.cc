@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "envoy/asked_once.h"
+#include "envoy/credential_filters.h"
 #include "envoy/guard_reading.h"
 #include "envoy/hygiene.h"
 #include "envoy/leg_guard.h"
@@ -23,8 +24,6 @@ constexpr char kRbacFilter[] = "envoy.filters.http.rbac";
 constexpr char kRbac[] = "envoy.extensions.filters.http.rbac.v3.RBAC";
 constexpr char kRateLimit[] = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit";
 constexpr char kRouter[] = "envoy.extensions.filters.http.router.v3.Router";
-constexpr char kInjector[] =
-    "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector";
 constexpr char kUpstreamTls[] = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
 
 // The chain, by what each place must hold; the discovered ones arrive as ECDS.
@@ -64,14 +63,21 @@ bool IsOpen(const Json& principal) {
   return true;
 }
 
+const Json& HttpFilters(const Resource& cluster) {
+  return At(cluster.body, {"typed_extension_protocol_options", kHttpOptions, "http_filters"});
+}
+
+const Json& UpstreamTls(const Resource& cluster) {
+  return At(cluster.body, {"transport_socket", "typed_config"});
+}
+
 base::Status CheckCluster(const Resource& cluster) {
-  const Json& filters =
-      At(cluster.body, {"typed_extension_protocol_options", kHttpOptions, "http_filters"});
+  const Json& filters = HttpFilters(cluster);
   if (filters.size() < 3 || Member(filters.front(), "name") != "envoy.filters.http.upstream_rbac" ||
       Member(filters.back(), "name") != "envoy.filters.http.upstream_codec") {
     return Refuse(cluster.name, "the resolved address is not checked before the injector");
   }
-  const Json& tls = At(cluster.body, {"transport_socket", "typed_config"});
+  const Json& tls = UpstreamTls(cluster);
   const Json& validation = At(tls, {"common_tls_context", "combined_validation_context"});
   if (!HasType(tls, kUpstreamTls) ||
       At(validation, {"default_validation_context", "match_typed_subject_alt_names"}).empty() ||
@@ -232,9 +238,12 @@ base::Status ChainCheck::See(const Resource& resource) {
 }
 
 base::Status ChainCheck::SeeCluster(const Resource& cluster) {
-  bool injects = false;
-  Visit(cluster.body, [&](const Json& node) { injects |= HasType(node, kInjector); });
-  if (!injects) return absl::OkStatus();
+  const Attaches attaches =
+      WhatAttaches(HttpFilters(cluster), Member(UpstreamTls(cluster), "common_tls_context"));
+  if (attaches == Attaches::kNothing) return absl::OkStatus();
+  if (attaches == Attaches::kForEver) {
+    return Refuse(cluster.name, "a credential that is withdrawn would still be attached");
+  }
   injecting_.insert(cluster.name);
   return CheckCluster(cluster);
 }

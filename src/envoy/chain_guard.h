@@ -2,7 +2,8 @@
 //
 // Why here:   the injector has no predicate of its own: order is the gate. So the finished JSON,
 //             not the code that made it, is what is checked.
-// Rules:      a cluster that injects checks the address first and dials verified TLS only; every
+// Rules:      a cluster that injects, or presents a certificate, checks the address first, refuses
+//             what was withdrawn and dials verified TLS only; every
 //             route to it stands in a route configuration that only connection managers with
 //             exactly header_mutation, jwt_authn, ext_authz, revoked rbac, rbac, ratelimit,
 //             router use, on an internal listener that only the two legs reach (leg_guard.h);

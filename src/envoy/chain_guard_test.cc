@@ -23,10 +23,10 @@ const Pointer kFilters = kManager / "http_filters";
 class ChainGuard : public testing::Built {
  protected:
   Json& Routes() { return Body(kRouteType, "bump"); }
-  Json& Cluster() { return Body(kClusterType, "anthropic:443"); }
-  Json& HttpFiltersOfCluster() {
-    return Cluster()["typed_extension_protocol_options"]
-                    ["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]["http_filters"];
+  Json& Cluster(const char* name = "anthropic:443") { return Body(kClusterType, name); }
+  Json& HttpFiltersOf(Json& cluster) {
+    return cluster["typed_extension_protocol_options"]
+                  ["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]["http_filters"];
   }
 
   void ExpectRefused(const std::string& why) {
@@ -216,7 +216,7 @@ TEST_F(ChainGuard, RefusesTheChainWhereAGuestCanDialIt) {
 }
 
 TEST_F(ChainGuard, RefusesAnInjectorBeforeTheAddressIsChecked) {
-  std::swap(HttpFiltersOfCluster()[0], HttpFiltersOfCluster()[2]);
+  std::swap(HttpFiltersOf(Cluster())[0], HttpFiltersOf(Cluster())[2]);
   ExpectRefused("resolved address");
 }
 
@@ -226,6 +226,24 @@ TEST_F(ChainGuard, RefusesACredentialOverUnverifiedTls) {
   ExpectRefused("verified TLS");
   Cluster().erase("transport_socket");
   ExpectRefused("verified TLS");
+}
+
+TEST_F(ChainGuard, RefusesACertificateWithoutAGate) {
+  Json& filters = HttpFiltersOf(Cluster("bank:443"));
+  const Json right = filters;
+  filters.erase(1);
+  ExpectRefused("still be attached");
+  filters = right;
+  filters[1]["typed_config"]["credential"]["typed_config"]["header"] = "x-other";
+  ExpectRefused("still be attached");
+  filters = right;
+  filters[1]["typed_config"]["allow_request_without_credential"] = true;
+  ExpectRefused("still be attached");
+}
+
+TEST_F(ChainGuard, RefusesAnInjectorThatLetsPassWithoutACredential) {
+  HttpFiltersOf(Cluster())[2]["typed_config"]["allow_request_without_credential"] = true;
+  ExpectRefused("still be attached");
 }
 
 TEST_F(ChainGuard, RefusesTokensThatNeedNotBeThere) {

@@ -1,12 +1,13 @@
 #include "envoy/clusters.h"
 
 #include <utility>
+#include <vector>
 
+#include "envoy/credential_filters.h"
 #include "envoy/hygiene.h"
 #include "envoy/names.h"
 #include "envoy/rbac.h"
 #include "envoy/routes.h"
-#include "envoy/secrets.h"
 
 namespace exeat::envoy {
 namespace {
@@ -17,44 +18,24 @@ Json AdsWithin(const char* timeout) {
   return source;
 }
 
-const char* ValuePrefix(policy::CredentialKind kind) {
-  switch (kind) {
-    case policy::CredentialKind::kHeader:
-      return "";
-    case policy::CredentialKind::kBearer:
-      return "Bearer ";
-    case policy::CredentialKind::kBasic:
-      return "Basic ";
-  }
-  return "";
-}
-
-Json Injector(const policy::Credential& credential) {
-  Json generic = {
-      {"header", credential.header},
-      {"credential",
-       {{"name", CredentialSecretName(credential.name)}, {"sds_config", AdsWithin("2s")}}}};
-  if (const char* prefix = ValuePrefix(credential.kind); *prefix != '\0') {
-    generic["header_value_prefix"] = prefix;
-  }
-  return Extension(
-      "envoy.filters.http.credential_injector",
-      "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
-      {{"overwrite", true},
-       {"allow_request_without_credential", false},
-       {"credential", Extension("envoy.http.injected_credentials.generic",
-                                "envoy.extensions.http.injected_credentials.generic.v3.Generic",
-                                std::move(generic))}});
+// A connection keeps the certificate that it was opened with.
+const char* LifeOf(const policy::Credential* credential) {
+  return ClientCertificates(credential).empty() ? "600s" : "10s";
 }
 
 Json HttpOptions(const policy::Policy& policy, const policy::Credential* credential,
                  Speaks speaks) {
-  Json filters = Json::array({AddressRbac(policy.resolver.allow_private), HygieneFilter(policy)});
-  if (credential != nullptr) filters.push_back(Injector(*credential));
+  Json filters = Json::array({AddressRbac(policy.resolver.allow_private)});
+  const auto add = [&](std::vector<Json> more) {
+    for (Json& filter : more) filters.push_back(std::move(filter));
+  };
+  if (credential != nullptr) add(FiltersBeforeHygiene(*credential));
+  filters.push_back(HygieneFilter(policy));
+  if (credential != nullptr) add(FiltersAfterHygiene(*credential));
   filters.push_back(Extension("envoy.filters.http.upstream_codec",
                               "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"));
   Json options = {{"common_http_protocol_options",
-                   {{"idle_timeout", "60s"}, {"max_connection_duration", "600s"}}},
+                   {{"idle_timeout", "60s"}, {"max_connection_duration", LifeOf(credential)}}},
                   {"http_filters", std::move(filters)}};
   if (speaks == Speaks::kHttp1Only) {
     options["explicit_http_config"] = {{"http_protocol_options", Json::object()}};
@@ -69,7 +50,7 @@ Json HttpOptions(const policy::Policy& policy, const policy::Credential* credent
 }
 
 // The trust bundle travels once, as a secret; the name to be proven is each cluster's own.
-Json Tls(const std::string& host, Speaks speaks) {
+Json Tls(const std::string& host, const policy::Credential* credential, Speaks speaks) {
   const Json san = {{"san_type", "DNS"}, {"matcher", Exact(host)}};
   Json common = {
       {"tls_params",
@@ -78,6 +59,8 @@ Json Tls(const std::string& host, Speaks speaks) {
        {{"default_validation_context", {{"match_typed_subject_alt_names", Json::array({san})}}},
         {"validation_context_sds_secret_config",
          {{"name", kUpstreamTrustSecret}, {"sds_config", AdsWithin("2s")}}}}}};
+  Json presented = ClientCertificates(credential);
+  if (!presented.empty()) common["tls_certificate_sds_secret_configs"] = std::move(presented);
   if (speaks == Speaks::kHttp1Only) common["alpn_protocols"] = Json::array({"http/1.1"});
   return Extension("envoy.transport_sockets.tls",
                    "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
@@ -103,7 +86,8 @@ Json ClusterCommon(const policy::Policy& policy, const policy::Credential* crede
                 {"typed_extension_protocol_options", HttpOptions(policy, credential, speaks)}});
 }
 
-Json ClusterOwn(const policy::Destination& destination, std::uint16_t port, Speaks speaks) {
+Json ClusterOwn(const policy::Destination& destination, std::uint16_t port,
+                const policy::Credential* credential, Speaks speaks) {
   const std::string name = speaks == Speaks::kAny ? ClusterName(destination, port)
                                                   : UpgradeClusterName(destination, port);
   return Typed(
@@ -111,7 +95,7 @@ Json ClusterOwn(const policy::Destination& destination, std::uint16_t port, Spea
       {{"name", name},
        {"eds_cluster_config",
         {{"service_name", ClusterName(destination, port)}, {"eds_config", AdsWithin("2s")}}},
-       {"transport_socket", Tls(destination.host, speaks)}});
+       {"transport_socket", Tls(destination.host, credential, speaks)}});
 }
 
 }  // namespace exeat::envoy

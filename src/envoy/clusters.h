@@ -6,7 +6,7 @@
 //            what is the destination's own, so that it is built and typed once and not for each of
 //            them.
 // Order:     the upstream filters run after the router and so after the whole chain: resolved
-//            address, hygiene, credential, codec.
+//            address, gate (credential_filters.h), hygiene, credential, codec.
 // Fail mode: no endpoints, no trust or no credential: nothing is sent.
 #pragma once
 
@@ -23,6 +23,7 @@ enum class Speaks { kAny, kHttp1Only };
 Json ClusterCommon(const policy::Policy& policy, const policy::Credential* credential,
                    Speaks speaks);
 // What is this cluster's alone; no field of it is one of the former.
-Json ClusterOwn(const policy::Destination& destination, std::uint16_t port, Speaks speaks);
+Json ClusterOwn(const policy::Destination& destination, std::uint16_t port,
+                const policy::Credential* credential, Speaks speaks);
 
 }  // namespace exeat::envoy

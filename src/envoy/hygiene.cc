@@ -39,6 +39,12 @@ std::vector<std::string> Sorted(std::vector<std::string> names) {
   return names;
 }
 
+void AddHeadersOf(const policy::Policy& policy, std::vector<std::string>& names) {
+  for (const policy::Credential& credential : policy.credentials) {
+    if (!credential.header.empty()) names.push_back(credential.header);
+  }
+}
+
 Json RemovePrefix(std::string_view prefix) {
   return {{"remove_on_match", {{"key_matcher", Json::object({{"prefix", prefix}})}}}};
 }
@@ -53,9 +59,7 @@ std::vector<std::string> RequestHeadersToRemove(const policy::Policy& policy) {
   names.insert(names.end(), std::begin(kOverrides), std::end(kOverrides));
   names.insert(names.end(), std::begin(kOwn), std::end(kOwn));
   names.insert(names.end(), {"x-envoy-internal", "x-envoy-external-address"});
-  for (const policy::Credential& credential : policy.credentials) {
-    names.push_back(credential.header);
-  }
+  AddHeadersOf(policy, names);
   return Sorted(std::move(names));
 }
 
@@ -64,9 +68,7 @@ std::vector<std::string> ResponseHeadersToRemove(const policy::Policy& policy) {
   names.insert(names.end(), {"alt-svc", "server-timing", "set-cookie", "set-cookie2",
                              "proxy-authenticate", "proxy-authentication-info",
                              "x-envoy-upstream-service-time", kDenyReasonHeader, kSessionHeader});
-  for (const policy::Credential& credential : policy.credentials) {
-    names.push_back(credential.header);
-  }
+  AddHeadersOf(policy, names);
   return Sorted(std::move(names));
 }
 

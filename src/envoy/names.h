@@ -41,6 +41,8 @@ inline constexpr char kVettedHeader[] = "x-exeat-vetted";
 inline constexpr char kSniHeader[] = "x-exeat-sni";
 // Where a guest may put its token beside the usual places.
 inline constexpr char kSessionHeader[] = "x-exeat-session";
+// Stands only between two filters of a destination's cluster (credential_filters.h).
+inline constexpr char kGateHeader[] = "x-exeat-gate";
 inline constexpr char kDenyReasonHeader[] = "x-deny-reason";
 
 // Filter state carried over the internal hop. The leg is always there; tunnel and target only

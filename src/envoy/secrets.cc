@@ -8,6 +8,7 @@
 #include "base/encoding.h"
 #include "base/secret.h"
 #include "crypto/random.h"
+#include "envoy/credential_filters.h"
 #include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
 #include "envoy/json.h"
 #include "envoy/names.h"
@@ -48,40 +49,63 @@ bool FitsHeader(std::string_view value) {
   return std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c <= '~'; });
 }
 
-}  // namespace
-
-std::string CredentialSecretName(std::string_view credential) {
-  return "credential:" + std::string(credential);
+base::StatusOr<Resource> BuildGeneric(const std::string& name, std::string_view value) {
+  TlsSecret secret;
+  std::string* held = secret.mutable_generic_secret()->mutable_secret()->mutable_inline_string();
+  *held = value;
+  auto resource = Seal(name, secret);
+  base::Secret::Wipe(*held);
+  return resource;
 }
 
-base::StatusOr<Resource> BuildCredential(const policy::Credential& credential,
-                                         std::string_view value) {
+// The value as the injector puts it behind its prefix.
+base::StatusOr<Resource> BuildAttached(const policy::Credential& credential,
+                                       std::string_view value) {
   if (!FitsHeader(value)) {
     return absl::InvalidArgumentError(fmt::format(
         "credential {}: the value is too long, or holds what no header can carry (line breaks, "
         "control or non-ASCII bytes, spaces at an end)",
         credential.name));
   }
-  std::string attached(value);
-  if (credential.kind == policy::CredentialKind::kBasic && !value.empty()) {
-    std::string pair = credential.username + ":" + attached;
-    base::Secret::Wipe(attached);
-    attached = base::Base64Encode(pair);
-    base::Secret::Wipe(pair);
+  if (credential.kind != policy::CredentialKind::kBasic || value.empty()) {
+    return BuildGeneric(CredentialSecretName(credential), value);
   }
-  TlsSecret secret;
-  std::string* held = secret.mutable_generic_secret()->mutable_secret()->mutable_inline_string();
-  *held = attached;
+  std::string pair = credential.username + ":";
+  pair += value;
+  std::string attached = base::Base64Encode(pair);
+  base::Secret::Wipe(pair);
+  auto resource = BuildGeneric(CredentialSecretName(credential), attached);
   base::Secret::Wipe(attached);
-  auto resource = Seal(CredentialSecretName(credential.name), secret);
-  base::Secret::Wipe(*held);
   return resource;
 }
 
-base::StatusOr<Resource> BuildLeafSecret(const std::string& name, std::string_view chain_pem,
-                                         std::string_view key_pem) {
+}  // namespace
+
+base::StatusOr<std::vector<Resource>> BuildCredential(const policy::Credential& credential,
+                                                      const credentials::Material& material) {
+  std::vector<Resource> built;
+  if (credential.kind == policy::CredentialKind::kMtls) {
+    if (!material.empty()) {
+      ASSIGN_OR_RETURN(Resource pair, BuildKeyPair(CredentialSecretName(credential),
+                                                   material.certificate, material.value.Reveal()));
+      built.push_back(std::move(pair));
+    }
+  } else {
+    ASSIGN_OR_RETURN(Resource value, BuildAttached(credential, material.value.Reveal()));
+    built.push_back(std::move(value));
+  }
+  if (HasGate(credential)) {
+    ASSIGN_OR_RETURN(Resource gate,
+                     BuildGeneric(GateSecretName(credential), material.empty() ? "" : "open"));
+    built.push_back(std::move(gate));
+  }
+  return built;
+}
+
+base::StatusOr<Resource> BuildKeyPair(const std::string& name, std::string_view chain_pem,
+                                      std::string_view key_pem) {
   if (name.empty() || chain_pem.empty() || key_pem.empty()) {
-    return absl::InvalidArgumentError(fmt::format("leaf {}: name, chain or key is empty", name));
+    return absl::InvalidArgumentError(fmt::format("{}: name, chain or key is empty", name));
   }
   TlsSecret secret;
   auto* certificate = secret.mutable_tls_certificate();

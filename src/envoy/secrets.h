@@ -8,25 +8,24 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
+#include "credentials/material.h"
 #include "envoy/resource.h"
 #include "policy/policy.h"
 
 namespace exeat::envoy {
 
-// The secret's name. A colon stands in no SNI, so no credential can be asked for as a leaf.
-std::string CredentialSecretName(std::string_view credential);
+// The secrets that the clusters with this credential ask for (credential_filters.h); of empty
+// material the ones that make Envoy refuse. For kBasic, base64(username:value). kInvalidArgument
+// when the value cannot stand in a header or is longer than a header may be.
+base::StatusOr<std::vector<Resource>> BuildCredential(const policy::Credential& credential,
+                                                      const credentials::Material& material);
 
-// The secret that the destination clusters' injector asks for. For
-// kBasic, base64(username:value). kInvalidArgument when the value cannot stand in a header or is
-// longer than a header may be; trailing newlines are the caller's to remove.
-base::StatusOr<Resource> BuildCredential(const policy::Credential& credential,
-                                         std::string_view value);
-
-// A server certificate with its key, named by the SNI it serves.
-base::StatusOr<Resource> BuildLeafSecret(const std::string& name, std::string_view chain_pem,
-                                         std::string_view key_pem);
+// A certificate chain with its key: a leaf, named by the SNI it serves, or a client's.
+base::StatusOr<Resource> BuildKeyPair(const std::string& name, std::string_view chain_pem,
+                                      std::string_view key_pem);
 
 // The trust bundle of every destination. kInvalidArgument when empty.
 base::StatusOr<Resource> BuildUpstreamTrust(std::string_view trust_pem);

@@ -14,10 +14,21 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+base::StatusOr<std::vector<Resource>> Built(const policy::Credential& credential,
+                                            std::string_view value, std::string chain = "") {
+  credentials::Material material;
+  material.value = base::Secret(std::string(value));
+  material.certificate = std::move(chain);
+  return BuildCredential(credential, material);
+}
+
+Json BodyOf(const Resource& secret) { return *testing::Types().ToJson(kSecretType, secret.value); }
+
 std::string Attached(const policy::Credential& credential, std::string_view value) {
-  const auto secret = BuildCredential(credential, value);
-  EXPECT_TRUE(secret.ok()) << secret.status();
-  const Json body = *testing::Types().ToJson(kSecretType, secret->value);
+  const auto secrets = Built(credential, value);
+  EXPECT_TRUE(secrets.ok()) << secrets.status();
+  EXPECT_EQ(secrets->size(), 1u);
+  const Json body = BodyOf(secrets->front());
   return body["generic_secret"]["secret"].value("inline_string", "absent");
 }
 
@@ -36,32 +47,46 @@ TEST(BuildCredential, PublishesAnEmptyValueBlankSoThatEnvoyRefuses) {
 }
 
 TEST(BuildCredential, KeepsTheValueOutOfBodyAndVersion) {
-  const auto secret = BuildCredential({.name = "git"}, "hunter2");
-  ASSERT_TRUE(secret.ok());
-  EXPECT_THAT(secret->body.dump(), Not(HasSubstr("hunter2")));
-  EXPECT_NE(secret->version, VersionOf(secret->value));
-  EXPECT_EQ(secret->version, BuildCredential({.name = "git"}, "hunter2")->version);
-  EXPECT_NE(secret->version, BuildCredential({.name = "git"}, "hunter3")->version);
+  const auto secret = [](std::string_view value) { return Built({.name = "git"}, value)->front(); };
+  EXPECT_THAT(secret("hunter2").body.dump(), Not(HasSubstr("hunter2")));
+  EXPECT_NE(secret("hunter2").version, VersionOf(secret("hunter2").value));
+  EXPECT_EQ(secret("hunter2").version, secret("hunter2").version);
+  EXPECT_NE(secret("hunter2").version, secret("hunter3").version);
+}
+
+// Envoy keeps the pair that it has, so that the gate alone is what closes.
+TEST(BuildCredential, PublishesACertificateBehindAGate) {
+  const policy::Credential bank = {.name = "bank", .kind = policy::CredentialKind::kMtls};
+  const auto open = Built(bank, "KEY", "CHAIN");
+  ASSERT_EQ(open->size(), 2u);
+  EXPECT_EQ((*open)[0].name, "credential:bank");
+  EXPECT_EQ(BodyOf((*open)[0])["tls_certificate"]["private_key"]["inline_bytes"], "S0VZ");
+  EXPECT_EQ((*open)[1].name, "gate:bank");
+  EXPECT_EQ(BodyOf((*open)[1])["generic_secret"]["secret"]["inline_string"], "open");
+  const auto closed = Built(bank, "");
+  ASSERT_EQ(closed->size(), 1u);
+  EXPECT_EQ(closed->front().name, "gate:bank");
+  EXPECT_EQ(BodyOf(closed->front())["generic_secret"]["secret"]["inline_string"], "");
 }
 
 TEST(BuildCredential, RefusesWhatNoHeaderCarriesAndDoesNotQuoteIt) {
   for (const std::string& value :
        {std::string("hun\nter2"), std::string("hunter2 "), std::string(" hunter2"),
         std::string("hun\0ter2", 8), std::string("hunt\xc3\xa9r2"), std::string(20000, 'h')}) {
-    const auto secret = BuildCredential({.name = "git"}, value);
+    const auto secret = Built({.name = "git"}, value);
     EXPECT_EQ(secret.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(base::Message(secret.status()), Not(HasSubstr("ter2")));
   }
 }
 
-TEST(BuildLeafSecret, CarriesChainAndKeyUnderTheServerName) {
-  const auto leaf = BuildLeafSecret("docs.test", "CHAIN", "KEY");
+TEST(BuildKeyPair, CarriesChainAndKeyUnderTheServerName) {
+  const auto leaf = BuildKeyPair("docs.test", "CHAIN", "KEY");
   ASSERT_TRUE(leaf.ok());
   EXPECT_EQ(leaf->name, "docs.test");
   const Json body = *testing::Types().ToJson(kSecretType, leaf->value);
   EXPECT_EQ(body["tls_certificate"]["certificate_chain"]["inline_bytes"], "Q0hBSU4=");
   EXPECT_EQ(body["tls_certificate"]["private_key"]["inline_bytes"], "S0VZ");
-  EXPECT_FALSE(BuildLeafSecret("docs.test", "CHAIN", "").ok());
+  EXPECT_FALSE(BuildKeyPair("docs.test", "CHAIN", "").ok());
 }
 
 TEST(BuildEndpoints, ListsTheAddressesUnderALease) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "authz/stream_right.h"
+#include "credentials/check_files.h"
 #include "fmt/format.h"
 #include "operator/cut_record.h"
 
@@ -32,7 +33,7 @@ std::string Joined(const std::vector<std::string>& words) {
 base::StatusOr<policy::PolicyPtr> LoadChecked(const PolicySource& source) {
   policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
   RETURN_IF_ERROR(AsStatus(loaded.mistakes));
-  RETURN_IF_ERROR(AsStatus(policy::CheckFiles(loaded.policy, source.file)));
+  RETURN_IF_ERROR(AsStatus(credentials::CheckFiles(loaded.policy, source.file)));
   return policy::Share(std::move(loaded.policy));
 }
 
@@ -55,7 +56,7 @@ PolicyDesk::PolicyDesk(Parts parts) : parts_(parts) {}
 std::vector<policy::Mistake> PolicyDesk::Check(const PolicySource& source) {
   policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
   if (!loaded.ok()) return std::move(loaded.mistakes);
-  return policy::CheckFiles(loaded.policy, source.file);
+  return credentials::CheckFiles(loaded.policy, source.file);
 }
 
 base::StatusOr<policy::PolicyPtr> PolicyDesk::LoadShared(const PolicySource& source,
@@ -63,7 +64,7 @@ base::StatusOr<policy::PolicyPtr> PolicyDesk::LoadShared(const PolicySource& sou
   policy::LoadResult loaded = policy::Load(source.text, source.file, source.base_directory);
   RETURN_IF_ERROR(AsStatus(loaded.mistakes));
   const policy::Policy merged = policy::WithOwnKeys(std::move(loaded.policy), own);
-  RETURN_IF_ERROR(AsStatus(policy::CheckFiles(merged, source.file)));
+  RETURN_IF_ERROR(AsStatus(credentials::CheckFiles(merged, source.file)));
   if (merged.deployment == own.deployment) return policy::Share(merged);
   return MakeStatus(StatusCode::kFailedPrecondition,
                     fmt::format("{} is of the deployment {}, this edge of {}: edges that share a "

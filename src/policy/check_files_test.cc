@@ -50,48 +50,6 @@ class CheckFilesTest : public testing::Test {
   std::string directory_;
 };
 
-TEST_F(CheckFilesTest, FindsNothingWhenAllIsWell) {
-  EXPECT_EQ(Check("secret"), "");
-  Write("bare", "sk-hidden", 0400);
-  EXPECT_EQ(Check("bare"), "");
-}
-
-TEST_F(CheckFilesTest, NamesLineAndRemedyOfASecretThatOthersCanRead) {
-  for (const mode_t mode : {0644, 0640, 0604, 0620}) {
-    Write("open", "sk-hidden\n", mode);
-    const std::string text = Check("open");
-    EXPECT_THAT(text, HasSubstr("exeat.yaml:9: credentials[0].source.file: "));
-    EXPECT_THAT(text, HasSubstr("chmod 600")) << mode;
-  }
-}
-
-TEST_F(CheckFilesTest, RefusesAMissingOrIrregularFile) {
-  EXPECT_THAT(Check("absent"), HasSubstr("create the file or correct the path"));
-  EXPECT_THAT(Check("."), HasSubstr("not a regular file"));
-  ASSERT_EQ(mkfifo((directory_ + "/pipe").c_str(), 0600), 0);
-  EXPECT_THAT(Check("pipe"), HasSubstr("not a regular file"));
-}
-
-TEST_F(CheckFilesTest, RefusesAValueThatCannotBeSentAndNeverPrintsIt) {
-  const std::pair<std::string, std::string> cases[] = {
-      {"", "is empty"},
-      {"\n", "is empty"},
-      {"sk-hidden\n\n", "control character"},
-      {"sk-hidden\r\n", "CR LF"},
-      {"sk-hidden\nsk-second\n", "control character"},
-      {"sk-\thidden\n", "control character"},
-      {std::string("sk-hidden\0", 10), "control character"},
-      {"sk-hidden \n", "space"},
-      {" sk-hidden", "space"},
-      {std::string(70'000, 'x'), "larger than"},
-  };
-  for (const auto& [content, expected] : cases) {
-    Write("odd", content, 0600);
-    EXPECT_THAT(Check("odd"), HasSubstr(expected)) << testing::PrintToString(content);
-    EXPECT_THAT(Check("odd"), Not(HasSubstr("sk-")));
-  }
-}
-
 TEST_F(CheckFilesTest, TheTrustBundleHoldsACertificate) {
   Write("roots.pem", "no certificate here\n", 0644);
   EXPECT_THAT(Check("secret"), HasSubstr("exeat.yaml:4: upstream_trust: "));
@@ -116,6 +74,5 @@ TEST_F(CheckFilesTest, AnImportedAuthorityHasBothItsFiles) {
   Write("ca.key", "-----BEGIN CERTIFICATE-----\n", 0600);
   EXPECT_THAT(Check("secret", ca), HasSubstr("holds no PEM private key"));
 }
-
 }  // namespace
 }  // namespace exeat::policy

@@ -30,6 +30,8 @@ std::string_view KindText(CredentialKind kind) {
       return "bearer";
     case CredentialKind::kBasic:
       return "basic";
+    case CredentialKind::kMtls:
+      return "mtls";
   }
   return "unknown";
 }
@@ -55,9 +57,14 @@ std::string RuleText(const AllowRule& rule) {
 Fields CredentialFields(const Credential& credential) {
   Fields fields;
   fields.emplace_back("kind", KindText(credential.kind));
-  fields.emplace_back("header", credential.header);
+  AddText(fields, "header", credential.header);
   AddText(fields, "username", credential.username);
-  fields.emplace_back("source.file", credential.file);
+  if (credential.kind == CredentialKind::kMtls) {
+    fields.emplace_back("source.certificate", credential.file);
+    fields.emplace_back("source.key", credential.key_file);
+  } else {
+    fields.emplace_back("source.file", credential.file);
+  }
   if (!credential.hosts.empty()) {
     fields.emplace_back("hosts", fmt::format("[{}]", fmt::join(credential.hosts, ", ")));
   }

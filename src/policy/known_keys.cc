@@ -59,8 +59,8 @@ constexpr std::array kKnownKeys = {
 
     KnownKey{"credentials[].source", "file", true},
     KnownKey{"credentials[].source", "sds", false},
-    KnownKey{"credentials[].source", "certificate", false},
-    KnownKey{"credentials[].source", "key", false},
+    KnownKey{"credentials[].source", "certificate", true},
+    KnownKey{"credentials[].source", "key", true},
 
     KnownKey{"destinations[]", "name", true},
     KnownKey{"destinations[]", "host", true},

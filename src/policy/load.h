@@ -37,9 +37,11 @@ struct LoadResult {
 // `base_directory`. Reads no other file.
 LoadResult Load(std::string_view text, const std::string& file, const std::string& base_directory);
 
-// What can only be seen on this machine: credential files readable and private, trust bundle
-// present, CA files. One Mistake for each; empty when all is well.
+// What can only be seen on this machine: trust bundle present, CA files, the store's password. One
+// Mistake for each; empty when all is well. Credentials are credentials::CheckFiles's to look at.
 std::vector<Mistake> CheckFiles(const Policy& policy, const std::string& file);
+// How such a Mistake says why a file could not be read, with what to do.
+std::string FileObjection(const base::Status& status);
 
 // What `policy diff` prints: one line a changed key, "+ destinations.docs", "~ limits...", in a
 // stable order; empty when nothing changes.

@@ -53,6 +53,7 @@ std::string HeaderObjection(const std::string& header) {
 void ReadHeader(Reader& reader, const Located& at, Credential& credential) {
   const auto header_at = reader.Get(at, "header");
   if (credential.kind != CredentialKind::kHeader) {
+    if (credential.kind == CredentialKind::kMtls) credential.header.clear();
     if (header_at) reader.Add(*header_at, "stands only with kind: header");
     return;
   }
@@ -84,10 +85,34 @@ void ReadUsername(Reader& reader, const Located& at, Credential& credential) {
   credential.username = *username;
 }
 
+void RefuseKeys(Reader& reader, const Located& source, std::initializer_list<std::string_view> keys,
+                std::string_view why) {
+  for (const std::string_view key : keys) {
+    if (const auto at = reader.Get(source, key)) reader.Add(*at, std::string(why));
+  }
+}
+
+void ReadPair(Reader& reader, const Located& source, Credential& credential) {
+  const auto certificate = reader.Require(source, "certificate",
+                                          "the path of the client certificate and its chain, PEM");
+  const auto key = reader.Require(source, "key", "the path of its private key, PEM");
+  if (certificate) {
+    credential.line = certificate->line();
+    credential.file = reader.FilePath(*certificate).value_or("");
+  }
+  if (key) credential.key_file = reader.FilePath(*key).value_or("");
+  RefuseKeys(reader, source, {"file"}, "kind: mtls has a certificate and a key instead");
+}
+
 void ReadSource(Reader& reader, const Located& at, Credential& credential) {
-  const auto source = reader.Require(at, "source", "where its value is kept: {file: PATH}");
+  const bool is_pair = credential.kind == CredentialKind::kMtls;
+  const auto source = reader.Require(at, "source",
+                                     is_pair ? "where it is kept: {certificate: PATH, key: PATH}"
+                                             : "where its value is kept: {file: PATH}");
   if (!source || !reader.Map(*source, "credentials[].source")) return;
   credential.line = source->line();
+  if (is_pair) return ReadPair(reader, *source, credential);
+  RefuseKeys(reader, *source, {"certificate", "key"}, "stands only with kind: mtls");
   const auto file = reader.Get(*source, "file");
   if (!file) {
     if (!reader.HasLaterKey(*source, "credentials[].source")) {
@@ -118,13 +143,14 @@ void ReadHosts(Reader& reader, const Located& at, Credential& credential) {
 
 // nullopt: no kind of this version, and the keys of another kind are not worth a look.
 std::optional<CredentialKind> ReadKind(Reader& reader, const Located& at) {
-  const auto kind_at = reader.Require(at, "kind", "header, bearer or basic");
+  const auto kind_at = reader.Require(at, "kind", "header, bearer, basic or mtls");
   if (!kind_at) return std::nullopt;
-  const auto kind = reader.OneOf(*kind_at, {"header", "bearer", "basic"},
-                                 {"aws_sigv4", "oauth2_client_credentials", "mtls", "gcp"});
+  const auto kind = reader.OneOf(*kind_at, {"header", "bearer", "basic", "mtls"},
+                                 {"aws_sigv4", "oauth2_client_credentials", "gcp"});
   if (kind == "header") return CredentialKind::kHeader;
   if (kind == "bearer") return CredentialKind::kBearer;
   if (kind == "basic") return CredentialKind::kBasic;
+  if (kind == "mtls") return CredentialKind::kMtls;
   return std::nullopt;
 }
 

@@ -31,14 +31,16 @@ enum class CredentialKind {
   kHeader,  // the value stands in `header` as it is
   kBearer,  // Authorization: Bearer VALUE
   kBasic,   // Authorization: Basic base64(username:VALUE)
+  kMtls,    // a client certificate in the TLS handshake, no header
 };
 
 struct Credential {
   std::string name;
   CredentialKind kind = CredentialKind::kBearer;
-  std::string header = "authorization";  // lower case
+  std::string header = "authorization";  // lower case; empty: kMtls, which has none
   std::string username;                  // kBasic only
-  std::string file;                      // absolute path of the watched source
+  std::string file;                      // absolute path of the watched source; kMtls: of the chain
+  std::string key_file;                  // kMtls only; may be the same
   std::vector<std::string> hosts;        // canonical; allows more than one registrable domain
   int line = 0;                          // of the source in the file; not compared
   bool operator==(const Credential& other) const;

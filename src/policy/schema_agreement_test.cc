@@ -101,7 +101,8 @@ const json& WholeDocument() {
     "credentials": [
       {"name": "h", "kind": "header", "header": "x-api-key", "source": {"file": "secrets/h"}},
       {"name": "b", "kind": "bearer", "source": {"file": "secrets/b"}, "hosts": ["api.b.example"]},
-      {"name": "u", "kind": "basic", "username": "me", "source": {"file": "secrets/u"}}],
+      {"name": "u", "kind": "basic", "username": "me", "source": {"file": "secrets/u"}},
+      {"name": "m", "kind": "mtls", "source": {"certificate": "m.crt", "key": "m.key"}}],
     "destinations": [
       {"name": "a", "host": "api.a.example", "ports": [443, 8443], "credential": "h", "grant": "g",
        "allow": [{"methods": ["POST"], "path": "/v1/**"}, {"path": "/health"}],
@@ -181,6 +182,12 @@ TEST(Schema, RefusesWhatTheLoaderRefusesByShape) {
       {"/resolver/allow_private/0", "\"private\""},
       {"/ca", R"({"key": "k"})"},
       {"/credentials/0/kind", "\"mtls\""},
+      {"/credentials/0/kind", "\"gcp\""},
+      {"/credentials/1/source/key", "\"k\""},
+      {"/credentials/3/kind", "\"bearer\""},
+      {"/credentials/3/header", "\"x-api-key\""},
+      {"/credentials/3/source", R"({"certificate": "m.crt"})"},
+      {"/credentials/3/source/file", "\"f\""},
       {"/credentials/0/header", "\"X-Api-Key\""},
       {"/credentials/1/header", "\"x-api-key\""},
       {"/credentials/2/username", "\"a:b\""},

@@ -113,7 +113,7 @@ MISTAKES = {
     "skew too long": ("sessions", {"skew": "61s"}, "skew", ["60"], 1),
     "bad listener": ("listeners.proxy", "localhost", "localhost", ["proxy"], 1),
     "unknown kind": ("credentials.0.kind", "magic", "magic", ["bearer"], 1),
-    "later kind": ("credentials.0.kind", "mtls", "mtls", ["not supported yet"], 2),
+    "later kind": ("credentials.0.kind", "gcp", "gcp", ["not supported yet"], 2),
     "header with a colon": ("credentials.0.header", "x: y", "x: y", ["header"], 1),
     "header that is ours": ("credentials.0.header", "x-exeat-session", "x-exeat-session", [], 1),
     "missing secret file": ("credentials.0.source.file", "/nonexistent/key", "/nonexistent/key",

@@ -37,7 +37,8 @@ inline policy::Policy SmallPolicy() {
   policy.credentials = {
       {.name = "anthropic", .kind = policy::CredentialKind::kHeader, .header = "x-api-key"},
       {.name = "openai", .kind = policy::CredentialKind::kBearer},
-      {.name = "git", .kind = policy::CredentialKind::kBasic, .username = "x-access-token"}};
+      {.name = "git", .kind = policy::CredentialKind::kBasic, .username = "x-access-token"},
+      {.name = "bank", .kind = policy::CredentialKind::kMtls, .header = ""}};
   policy.destinations = {
       {.name = "anthropic",
        .host = "api.anthropic.test",
@@ -53,7 +54,8 @@ inline policy::Policy SmallPolicy() {
        .credential = "openai",
        .authorize = policy::Authorize::kConnection},
       {.name = "git", .host = "git.test", .ports = {443}, .credential = "git", .grant = "git"},
-      {.name = "docs", .host = "docs.test", .ports = {443}}};
+      {.name = "docs", .host = "docs.test", .ports = {443}},
+      {.name = "bank", .host = "bank.test", .ports = {443}, .credential = "bank"}};
   policy.limits = policy::RateLimit{600, 60};
   return policy;
 }

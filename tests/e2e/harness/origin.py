@@ -22,7 +22,8 @@ CREDENTIAL_HEADERS = ("authorization", "x-api-key", "x-exeat-session", "proxy-au
 
 
 class Origin:
-    def __init__(self, certificate, address="127.10.0.1", repositories=None, h2=True):
+    def __init__(self, certificate, address="127.10.0.1", repositories=None, h2=True,
+                 client_ca=None):
         self.address = address
         self.repositories = repositories
         self.requests = []
@@ -33,6 +34,10 @@ class Origin:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(*map(str, certificate))
         self._context.set_alpn_protocols(["h2", "http/1.1"] if h2 else ["http/1.1"])
+        self.clients = {}  # connection -> the common name of its client certificate
+        if client_ca is not None:
+            self._context.verify_mode = ssl.CERT_REQUIRED
+            self._context.load_verify_locations(client_ca)
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind((address, 0))
@@ -89,6 +94,8 @@ class Origin:
             self.handshake_failures += 1
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
+        for part in (transport.get_extra_info("peercert") or {}).get("subject", ()):
+            self.clients[number] = dict(part)["commonName"]
         serve = (origin_h2.serve if transport.get_extra_info("ssl_object")
                  .selected_alpn_protocol() == "h2" else self._serve_h1)
         try:

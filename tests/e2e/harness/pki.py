@@ -50,7 +50,8 @@ class Authority:
         self.certificate = self.directory / "ca.pem"
         self.certificate.write_bytes(certificate.public_bytes(PEM))
 
-    def issue(self, label, names, not_before=None, not_after=None, self_signed=False):
+    def issue(self, label, names, not_before=None, not_after=None, self_signed=False,
+              usage=ExtendedKeyUsageOID.SERVER_AUTH):
         """Returns (certificate path, key path) for these SANs."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.utcnow()
@@ -62,13 +63,17 @@ class Authority:
             .not_valid_before(not_before or now - DAY).not_valid_after(not_after or now + 7 * DAY)
             .add_extension(x509.SubjectAlternativeName([_general(n) for n in names]), False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+            .add_extension(x509.ExtendedKeyUsage([usage]), False)
             .sign(key if self_signed else self.key, hashes.SHA256()))
         certificate_path = self.directory / f"{label}.pem"
         key_path = self.directory / f"{label}.key"
         certificate_path.write_bytes(certificate.public_bytes(PEM))
         write_key(key_path, key)
         return certificate_path, key_path
+
+    def client(self, label):
+        """As issue, of a certificate that a client presents."""
+        return self.issue(label, [label], usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def expired(self, label, names):
         now = datetime.datetime.utcnow()

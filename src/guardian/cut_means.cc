@@ -51,12 +51,20 @@ StatusOr<Connection> ConnectToSelf() {
   return made;
 }
 
-Status TryDestroy() {
-  ASSIGN_OR_RETURN(SocketTable table, SocketTable::Open());
-  ASSIGN_OR_RETURN(const Connection connection, ConnectToSelf());
+StatusOr<SocketId> NameOf(SocketTable& table, const Connection& connection) {
   ASSIGN_OR_RETURN(const base::SocketEnd local, LocalEnd(connection.far.get()));
   ASSIGN_OR_RETURN(const base::SocketEnd remote, RemoteEnd(connection.far.get()));
-  ASSIGN_OR_RETURN(const SocketId id, table.FindSocket(local, remote));
+  return table.FindSocket(local, remote);
+}
+
+Status TryName(SocketTable& table) {
+  ASSIGN_OR_RETURN(const Connection connection, ConnectToSelf());
+  return NameOf(table, connection).status();
+}
+
+Status TryDestroy(SocketTable& table) {
+  ASSIGN_OR_RETURN(const Connection connection, ConnectToSelf());
+  ASSIGN_OR_RETURN(const SocketId id, NameOf(table, connection));
   RETURN_IF_ERROR(table.Destroy(id));
   if (RemoteEnd(connection.far.get()).ok()) {
     return MakeStatus(StatusCode::kUnavailable, "SOCK_DESTROY: without effect");
@@ -79,7 +87,10 @@ Status TryDuplicate(const StatusOr<DescriptorTable>& child) {
 }  // namespace
 
 CutMeans TryCutMeans(const StatusOr<DescriptorTable>& child) {
-  const Status destroys = TryDestroy();
+  StatusOr<SocketTable> table = SocketTable::Open();
+  const Status names = table.ok() ? TryName(*table) : table.status();
+  if (!names.ok()) return {0, "none: sockets cannot be named: " + base::Message(names)};
+  const Status destroys = TryDestroy(*table);
   const Status duplicates = TryDuplicate(child);
   CutMeans means;
   if (destroys.ok()) means.bits |= kCutsByDestroy;

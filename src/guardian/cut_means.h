@@ -20,7 +20,8 @@ struct CutMeans {
   std::string description;  // for people: what is permitted, or "none: " and why
 };
 
-// Duplicates standard input of the child, and destroys a connection of its own making.
+// Duplicates standard input of the child, and finds and destroys a connection of its own making.
+// Where none can be found in the kernel's table there are no means: what has no name is not cut.
 CutMeans TryCutMeans(const base::StatusOr<DescriptorTable>& child);
 
 }  // namespace exeat::guardian

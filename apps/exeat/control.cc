@@ -224,13 +224,10 @@ base::Status Control::OpenEdge(const StartingPolicy& starting) {
         RecordRefusedName(name, unreported);
       },
       clock_);
-  ASSIGN_OR_RETURN(cutter_,
-                   StreamCutter::Make(
-                       {[this](const guardian::CutSockets& sockets) { return link_.Send(sockets); },
-                        [this](const ops::CutReport& report) {
-                          ops::RecordCut(*recorder_, "token_expired", report);
-                        },
-                        metrics_, clock_}));
+  cutter_ = std::make_unique<StreamCutter>(StreamCutter::Parts{
+      [this](const guardian::CutSockets& sockets) { return link_.Send(sockets); },
+      [this](const ops::CutReport& report) { ops::RecordCut(*recorder_, "token_expired", report); },
+      starting.policy->streams, metrics_, clock_});
   ASSIGN_OR_RETURN(envoy_start_, EnvoyStart::Make(*typing_, envoy_, starting.policy->deployment));
   ASSIGN_OR_RETURN(
       edge_,
@@ -376,10 +373,10 @@ std::string Control::ReadyLine(const ops::EdgeStatus& status) const {
 void Control::Hear(const guardian::ToControl& message) {
   if (const auto* started = std::get_if<guardian::EnvoyStarted>(&message)) {
     envoy_runs_ = true;
+    cutter_->EnvoyStarted(*started);
     edge_->EnvoyStarted(*started);
     edge_->vetted().Taken();
-    edge_->vetted().SetCuttable(started->cut_means != 0);
-    cutter_->EnvoyStarted(*started);
+    edge_->vetted().SetCuttable(cutter_->ending()->how == ops::StreamEnding::How::kCut);
     access_log_->EnvoyStarted();
     base::LogInfo("Envoy runs",
                   {{"pid", std::to_string(started->pid)}, {"confinement", started->confinement}});

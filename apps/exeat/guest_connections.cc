@@ -46,7 +46,7 @@ std::unique_ptr<rpc::AuthzServer> CheckGuestRequests(RunningEdge& edge, LeafSour
           .connected = TellOf(cutter),
           .begin =
               [&cutter](std::string_view peer, std::string_view id, limits::OpenStream stream) {
-                return cutter.streams().Begin(peer, id, std::move(stream));
+                return cutter.Open(peer, id, std::move(stream));
               },
           .may_vet = [&edge] { return edge.vetted().MayVet(); },
           .end = [&cutter](std::string_view id) { cutter.streams().End(id); },

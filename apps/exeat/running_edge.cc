@@ -321,7 +321,8 @@ void RunningEdge::EnvoyStarted(const guardian::EnvoyStarted& started) {
   base::MutexLock lock(mutex_);
   status_.processes = {{"guardian", getppid()}, {"control", getpid()}, {"envoy", started.pid}};
   status_.confinement = started.confinement;
-  status_.stream_cutting = started.cutting;
+  status_.stream_cutting = parts_.cutter.ending()->words;
+  status_.cut_bound = parts_.cutter.ending()->bound;
 }
 
 void RunningEdge::ListeningAt(const std::map<std::string, std::string>& listeners, bool ready) {

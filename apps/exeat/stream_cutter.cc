@@ -22,7 +22,8 @@ constexpr std::size_t kSweepAfter = 4096;
 
 bool StreamCutter::Table::Holds(const base::SocketId& id) {
   base::MutexLock lock(mutex);
-  const auto found = sockets.FindSocket(id.local, id.remote);
+  if (!sockets.ok()) return true;
+  const auto found = sockets->FindSocket(id.local, id.remote);
   if (found.ok()) return found->cookie == id.cookie;
   return found.status().code() != base::StatusCode::kNotFound;
 }
@@ -32,18 +33,22 @@ bool StreamCutter::Table::Holds(const base::SocketId& id) {
 class StreamCutter::Running final : public ops::Cut {
  public:
   Running(StreamCutter& owner, limits::Whose whose)
-      : owner_(owner), whose_(std::move(whose)), started_(owner.parts_.clock.BootNow()) {
+      : owner_(owner),
+        whose_(std::move(whose)),
+        started_(owner.parts_.clock.BootNow()),
+        ending_(owner.ending()) {
     found_ = owner_.streams_.Find([this](const limits::OpenStream& stream) {
       const bool meant = whose_(stream);
       if (meant && stream.is_vetted) ++vetted_;
       return meant;
     });
     open_ = found_.streams + found_.unreachable;
-    owner_.Send(found_.sockets);
+    if (cuts()) owner_.Send(found_.sockets);
   }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
   ~Running() override {
+    if (!cuts()) return;
     base::MutexLock lock(owner_.unproved_mutex_);
     for (const base::SocketId& socket : found_.sockets) owner_.unproved_.insert(socket.cookie);
   }
@@ -52,50 +57,64 @@ class StreamCutter::Running final : public ops::Cut {
 
   ops::CutReport Wait(std::chrono::milliseconds patience) override {
     const base::Clock& clock = owner_.parts_.clock;
-    const base::BootTime deadline = started_ + patience;
-    while (found_.left() > 0) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock.BootNow());
-      owner_.streams_.AwaitGone(found_, std::clamp(left, std::chrono::milliseconds(0), kLookAgain),
-                                clock);
-      found_ = owner_.streams_.Find(whose_);
-      if (found_.left() == 0 || left <= std::chrono::milliseconds(0)) break;
-      owner_.ForgetGone(found_.sockets);
-      owner_.Send(found_.sockets);
-    }
+    Await(patience);
     ops::CutReport report;
-    report.uncut = found_.left();
+    report.uncut = left();
     report.open = std::max(open_, report.uncut);
     report.took = clock.BootNow() - started_;
+    report.ends_within = ending_->bound;
     owner_.parts_.metrics.StreamsCut(report.open - report.uncut, report.uncut);
     if (report.open > 0 && report.uncut == 0) owner_.parts_.metrics.CutTook(report.took);
     if (report.uncut > 0) {
       base::LogError("streams that must end are still open",
-                     {{"open", std::to_string(report.uncut)}});
+                     {{"open", std::to_string(report.uncut)}, {"means", ending_->words}});
     }
     return report;
   }
 
  private:
+  bool cuts() const { return ending_->how == ops::StreamEnding::How::kCut; }
+
+  // Where nothing is cut, nothing happens to a connection that only carried such a stream.
+  std::size_t left() const { return cuts() ? found_.left() : found_.streams + found_.unreachable; }
+
+  void Await(std::chrono::milliseconds patience) {
+    const base::Clock& clock = owner_.parts_.clock;
+    const base::BootTime deadline = started_ + patience;
+    while (left() > 0) {
+      const auto wait = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock.BootNow());
+      owner_.streams_.AwaitGone(found_, std::clamp(wait, std::chrono::milliseconds(0), kLookAgain),
+                                clock);
+      found_ = owner_.streams_.Find(whose_);
+      if (left() == 0 || wait <= std::chrono::milliseconds(0)) break;
+      owner_.ForgetGone(found_.sockets);
+      if (cuts()) owner_.Send(found_.sockets);
+    }
+  }
+
   StreamCutter& owner_;
   const limits::Whose whose_;
   const base::BootTime started_;
+  const std::shared_ptr<const ops::StreamEnding> ending_;
   limits::OpenStreams::Found found_;  // at the last look
   std::size_t open_ = 0;
   std::size_t vetted_ = 0;
 };
 
-base::StatusOr<std::unique_ptr<StreamCutter>> StreamCutter::Make(Parts parts) {
-  ASSIGN_OR_RETURN(guardian::SocketTable asked, guardian::SocketTable::Open());
-  ASSIGN_OR_RETURN(guardian::SocketTable swept, guardian::SocketTable::Open());
-  return std::unique_ptr<StreamCutter>(
-      new StreamCutter(std::move(parts), std::move(asked), std::move(swept)));
+StreamCutter::StreamCutter(Parts parts)
+    : parts_(std::move(parts)), can_name_([this] {
+        base::MutexLock lock(asked_.mutex);
+        return asked_.sockets.ok();
+      }()) {
+  End(false, "none: Envoy has not started");
 }
 
 void StreamCutter::Connected(const base::SocketEnd& local, const base::SocketEnd& remote,
                              std::string_view peer) {
   const auto socket = [&] {
     base::MutexLock lock(asked_.mutex);
-    return asked_.sockets.FindSocket(local, remote);
+    return asked_.sockets.ok() ? asked_.sockets->FindSocket(local, remote)
+                               : asked_.sockets.status();
   }();
   if (!socket.ok()) return streams_.Refuse(peer);
   // The kernel may have given the guest's port to another connection.
@@ -105,6 +124,25 @@ void StreamCutter::Connected(const base::SocketEnd& local, const base::SocketEnd
   }
   if (!former.empty()) streams_.Closed(former);
   streams_.Connected(peer, *socket);
+}
+
+limits::Admission StreamCutter::Open(std::string_view peer, std::string_view id,
+                                     limits::OpenStream stream) {
+  const auto ending = this->ending();
+  switch (ending->how) {
+    case ops::StreamEnding::How::kRefused:
+      return limits::Begun::kUnknownConnection;
+    case ops::StreamEnding::How::kCut:
+      return streams_.Begin(peer, id, std::move(stream));
+    case ops::StreamEnding::How::kBounded:
+      break;
+  }
+  stream.over_by = parts_.clock.BootNow() + ending->bound;
+  limits::Begun begun = streams_.Begin(peer, id, stream);
+  if (begun == limits::Begun::kUnknownConnection) {
+    begun = streams_.BeginUnreachable(id, std::move(stream));
+  }
+  return {begun, ending->lasts};
 }
 
 std::unique_ptr<ops::Cut> StreamCutter::Begin(limits::Whose whose) {
@@ -131,8 +169,10 @@ void StreamCutter::ForgetGone(const std::vector<base::SocketId>& sockets) {
 
 void StreamCutter::Keep(const authz::Snapshot& snapshot) {
   ++ticks_;
-  CutExpired(snapshot.policy->sessions.skew);
-  if (ticks_ % kTicksPerSecondLook == 0) CutAgain(snapshot);
+  if (ending()->how == ops::StreamEnding::How::kCut) {
+    CutExpired(snapshot.policy->sessions.skew);
+    if (ticks_ % kTicksPerSecondLook == 0) CutAgain(snapshot);
+  }
   const bool is_crowded = streams_.connections() > swept_count_ + kSweepAfter;
   if (is_crowded || ticks_ % kTicksPerSweep == 0) Sweep();
   parts_.metrics.SetOpenStreams(streams_.streams());
@@ -176,9 +216,11 @@ void StreamCutter::CutAgain(const authz::Snapshot& snapshot) {
 }
 
 void StreamCutter::Sweep() {
+  streams_.ForgetOverdue(parts_.clock.BootNow());
+  if (!can_name_) return;
   base::StatusOr<std::unordered_set<std::uint64_t>> alive = [&] {
     base::MutexLock lock(swept_.mutex);
-    return swept_.sockets.ListSockets();
+    return swept_.sockets.ok() ? swept_.sockets->ListSockets() : swept_.sockets.status();
   }();
   if (!alive.ok()) {
     base::LogWarn("the kernel's sockets cannot be listed",
@@ -194,13 +236,26 @@ void StreamCutter::Sweep() {
 void StreamCutter::Heard(const guardian::SocketsCut& answer) { streams_.Closed(answer.closed); }
 
 void StreamCutter::EnvoyStarted(const guardian::EnvoyStarted& started) {
-  const bool can = started.cut_means != 0;
-  parts_.metrics.SetCutMeans(started.cut_means);
-  if (can) {
-    base::LogInfo("open streams are cut", {{"means", started.cutting}});
+  End(started.cut_means != 0 && can_name_,
+      can_name_ || started.cut_means == 0 ? started.cutting : "none: control cannot name sockets");
+  parts_.metrics.SetCutMeans(can_name_ ? started.cut_means : 0);
+  const auto ending = this->ending();
+  parts_.metrics.SetCutBound(ending->bound);
+  if (ending->words.starts_with("none")) {
+    base::LogError("open streams cannot be cut here", {{"means", ending->words}});
   } else {
-    base::LogError("open streams cannot be cut here", {{"means", started.cutting}});
+    base::LogInfo("how a revoke ends open streams", {{"means", ending->words}});
   }
+}
+
+void StreamCutter::EnvoyEnded() {
+  End(false, "none: Envoy has ended");
+  streams_.Clear();
+}
+
+void StreamCutter::End(bool sockets_can_be_cut, std::string_view means) {
+  ending_.Set(std::make_shared<const ops::StreamEnding>(
+      ops::EndStreamsBy(parts_.wanted, sockets_can_be_cut, means)));
 }
 
 }  // namespace exeat

@@ -6,6 +6,8 @@
 //            until then it counts as open.
 // Again:     what was not seen to end is looked at every second, and cut again while it is still
 //            denied.
+// Bounded:   where sockets cannot be cut, or the policy does not want it, every stream is given an
+//            end when it opens, and a revoke says how long what it denied may go on.
 // Threads:   safe concurrently; Heard runs on the link's thread, Keep on one.
 // Source:    docs/walkthroughs/revoke.md, docs/adr/0015-open-streams.md
 #pragma once
@@ -26,6 +28,8 @@
 #include "limits/open_streams.h"
 #include "operator/edge.h"
 #include "operator/metrics.h"
+#include "operator/stream_ending.h"
+#include "policy/policy.h"
 
 namespace exeat {
 
@@ -34,18 +38,23 @@ class StreamCutter {
   struct Parts {
     std::function<base::Status(const guardian::CutSockets&)> send;  // to the guardian
     std::function<void(const ops::CutReport&)> expired;  // streams that a token's end cut
+    const policy::Streams wanted;
     ops::Metrics& metrics;
     const base::Clock& clock;
   };
-  // kUnavailable when the kernel's socket table cannot be read.
-  static base::StatusOr<std::unique_ptr<StreamCutter>> Make(Parts parts);
+  explicit StreamCutter(Parts parts);
 
   limits::OpenStreams& streams() { return streams_; }
+  // As it holds for the Envoy that runs; until it is known, sockets cannot be cut.
+  std::shared_ptr<const ops::StreamEnding> ending() const { return ending_.Get(); }
 
   // A guest's connection, as Check heard of it. One that the kernel does not show, for a load
   // balancer in front or another network namespace, stays unknown.
   void Connected(const base::SocketEnd& local, const base::SocketEnd& remote,
                  std::string_view peer);
+
+  // Registers a stream that was allowed. What is bounded need not be on a known connection.
+  limits::Admission Open(std::string_view peer, std::string_view id, limits::OpenStream stream);
 
   std::unique_ptr<ops::Cut> Begin(limits::Whose whose);
   // Ends what a token's end denies and what should have ended before, and forgets connections that
@@ -55,18 +64,17 @@ class StreamCutter {
   void Heard(const guardian::SocketsCut& answer);
   void EnvoyStarted(const guardian::EnvoyStarted& started);
   // Nothing of it is open any more.
-  void EnvoyEnded() { streams_.Clear(); }
+  void EnvoyEnded();
 
  private:
   class Running;
   struct Table {
-    explicit Table(guardian::SocketTable opened) : sockets(std::move(opened)) {}
     bool Holds(const base::SocketId& id);
     base::Mutex mutex;
-    guardian::SocketTable sockets GUARDED_BY(mutex);
+    // Not ok where the kernel shows none.
+    base::StatusOr<guardian::SocketTable> sockets GUARDED_BY(mutex) = guardian::SocketTable::Open();
   };
-  StreamCutter(Parts parts, guardian::SocketTable asked, guardian::SocketTable swept)
-      : parts_(std::move(parts)), asked_(std::move(asked)), swept_(std::move(swept)) {}
+  void End(bool sockets_can_be_cut, std::string_view means);
   void Send(const std::vector<base::SocketId>& sockets);
   void ForgetGone(const std::vector<base::SocketId>& sockets);
   void CutExpired(std::chrono::seconds skew);
@@ -77,6 +85,8 @@ class StreamCutter {
   limits::OpenStreams streams_;
   Table asked_;  // by every connection
   Table swept_;  // a list of all takes long, and nobody's connection waits for it
+  const bool can_name_;
+  base::Published<std::shared_ptr<const ops::StreamEnding>> ending_;
   std::atomic<std::uint64_t> batch_{0};
   base::Mutex unproved_mutex_;
   std::unordered_set<std::uint64_t> unproved_ GUARDED_BY(unproved_mutex_);  // cookies

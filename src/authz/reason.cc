@@ -116,10 +116,11 @@ constexpr Row RowOf(Reason reason) {
               "This edge cannot count requests against their limits at the moment, so it refuses "
               "them. Try again later; an operator can run exeat doctor."};
     case Reason::kStreamUncuttable:
-      return {"stream_uncuttable", 503, true,
-              "This edge cannot see the connection that carries this request, so it could not end "
-              "it when the session is revoked, and refuses it. Connect again; an operator can run "
-              "exeat doctor: the edge must stand where the guests' connections end."};
+      return {
+          "stream_uncuttable", 503, true,
+          "This edge cannot see the connection that carries this request, or may not cut it, so "
+          "it could not end it when the session is revoked, and refuses it. Connect again; an "
+          "operator can run exeat doctor, or change streams.cut."};
     case Reason::kRequestMalformed:
       return {"request_malformed", 400, false,
               "The request's authority, method or path is not in a form that the egress policy "

@@ -60,7 +60,7 @@ TEST_F(Commands, PolicyApplySaysWhatBecameOfTheStreams) {
   const Ran json = Run({"policy", "apply", file, "--json"});
   EXPECT_EQ(json.code, 1) << "what is no longer allowed may still be open";
   EXPECT_EQ(nlohmann::json::parse(json.out)["streams"],
-            nlohmann::json({{"cut", 2}, {"uncut", 1}, {"ms", 1.5}}));
+            nlohmann::json({{"cut", 2}, {"uncut", 1}, {"ms", 1.5}, {"ends_within_s", 0}}));
   EXPECT_THAT(json.err, HasSubstr("1 open stream is not known to have ended"));
 }
 
@@ -142,6 +142,7 @@ TEST_F(Commands, DoctorSaysHowOpenStreamsAreCutAndFailsWhenTheyCannotBe) {
   EXPECT_EQ(streams("none: not permitted")["ok"], false);
   EXPECT_THAT(streams("none: not permitted")["detail"].get<std::string>(),
               HasSubstr("not permitted"));
+  EXPECT_EQ(streams("max_stream_duration; every stream ends")["ok"], true) << "as it was wanted";
   EXPECT_EQ(streams("")["ok"], false);
 }
 

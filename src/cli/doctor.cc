@@ -134,8 +134,9 @@ void CheckEdge(const ops::v1::EdgeStatus& edge, std::vector<Finding>& findings) 
       {"streams", cuts,
        edge.stream_cutting().empty() ? "not known: Envoy has not started" : edge.stream_cutting(),
        cuts ? ""
-            : "a revoke cannot end what is already open: run the edge as root, or "
-              "as one user with Envoy where that user may look at its processes"});
+            : "a revoke cannot cut what is already open: run the edge as root, or as one user with "
+              "Envoy where that user may look at its processes; or accept a bound, by streams: "
+              "{cut: max_stream_duration}"});
   findings.push_back({"restrictions", edge.restrictions_in_force(),
                       edge.restrictions_in_force() ? "in force" : "not acknowledged: all is denied",
                       edge.restrictions_in_force() ? "" : "see the edge's log and its audit disk"});

@@ -47,6 +47,19 @@ TEST_F(Commands, SessionRevokeFailsWhenAStreamIsNotKnownToHaveEnded) {
   EXPECT_THAT(text.err, HasSubstr("2 open streams are not known to have ended"));
 }
 
+TEST_F(Commands, SessionRevokeSaysHowLongItTakesWhereStreamsAreNotCut) {
+  edge_.streams.set_uncut(2);
+  edge_.streams.set_ends_within_s(75);
+  const Ran text = Run({"session", "revoke", "sid1"});
+  EXPECT_EQ(text.code, 1);
+  EXPECT_THAT(text.out, HasSubstr("in force and durable"));
+  EXPECT_THAT(text.err, HasSubstr("2 open streams are not cut"));
+  EXPECT_THAT(text.err, HasSubstr("they end by themselves within 75 s"));
+  const Ran json = Run({"session", "revoke", "sid1", "--json"});
+  EXPECT_EQ(json.code, 1);
+  EXPECT_THAT(json.out, HasSubstr("\"ends_within_s\":75"));
+}
+
 TEST_F(Commands, SessionRevokeThatIsNotDurableFailsAndSaysThatItIsInForce) {
   edge_.acknowledged.set_durable(false);
   edge_.acknowledged.set_problem("in force on this edge, but not stored: locked");

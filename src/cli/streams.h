@@ -10,7 +10,7 @@
 
 namespace exeat::cli {
 
-// {"cut","uncut","ms"}
+// {"cut","uncut","ms","ends_within_s"}
 nlohmann::json StreamsJson(const ops::v1::StreamsCut& streams);
 
 // One line on standard output.

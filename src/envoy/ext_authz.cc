@@ -15,6 +15,13 @@ Json Patterns(std::initializer_list<const char*> names) {
   return {{"patterns", std::move(patterns)}};
 }
 
+// All that Check may write; anything else is an error, not ignored.
+Json MayWrite(std::string_view headers) {
+  return {{"disallow_all", true},
+          {"allow_expression", Json::object({{"regex", fmt::format("^({})$", headers)}})},
+          {"disallow_is_error", true}};
+}
+
 Json Base() {
   return {{"transport_api_version", "V3"},
           {"grpc_service", ControlGrpc(fmt::format("{}s", kAuthzTimeout.count()))},
@@ -33,10 +40,8 @@ Json ConnectExtAuthz() {
   Json config = Base();
   config["allowed_headers"] =
       Patterns({":authority", ":method", "x-request-id", "proxy-authorization", kLegHeader});
-  config["decoder_header_mutation_rules"] = {
-      {"disallow_all", true},
-      {"allow_expression", Json::object({{"regex", "^proxy-authorization$"}})},
-      {"disallow_is_error", true}};
+  config["decoder_header_mutation_rules"] =
+      MayWrite(fmt::format("proxy-authorization|{}", kStreamDurationHeader));
   return Extension(kExtAuthzFilter, kMessage, std::move(config));
 }
 
@@ -47,7 +52,7 @@ Json BumpedExtAuthz() {
   config["allowed_headers"] =
       Patterns({":authority", ":method", ":path", "x-request-id", "authorization", "x-api-key",
                 kSessionHeader, kTunnelHeader, kTargetHeader, kLegHeader});
-  config["decoder_header_mutation_rules"] = {{"disallow_all", true}, {"disallow_is_error", true}};
+  config["decoder_header_mutation_rules"] = MayWrite(kStreamDurationHeader);
   return AskedUnlessVetted(Extension(kExtAuthzFilter, kMessage, std::move(config)));
 }
 

@@ -145,7 +145,7 @@ Json RefusedUpgrade() {
 void AddUpstream(Json& mappers) {
   mappers.push_back(Mapper(Details("failed_to_inject_credential"), Reason::kCredentialUnavailable));
   mappers.push_back(Mapper(DetailsHold("TLS_error"), Reason::kUpstreamTls));
-  mappers.push_back(Mapper(Flags({"UT", "SI", "UMSDR"}), Reason::kUpstreamTimeout));
+  mappers.push_back(Mapper(Flags({"UT", "SI"}), Reason::kUpstreamTimeout));
   mappers.push_back(Mapper(Flags({"UF", "UH", "UC", "UR", "LR", "URX", "UO", "NC", "UPE"}),
                            Reason::kUpstreamUnreachable));
   // The upstream went away, and the body was too large to be kept for another attempt.
@@ -170,6 +170,8 @@ Json BumpedReplies() {
   mappers.push_back(RefusedUpgrade());  // first: its status is the origin's
   AddAuthz(mappers);
   AddToken(mappers, false);
+  // Before the guest's own delays: a stream that cannot be cut was ended, with 408 while it sent.
+  mappers.push_back(Mapper(Flags({"UMSDR"}), Reason::kUpstreamTimeout));
   AddRequest(mappers);
   mappers.push_back(
       Mapper(Details("rbac_access_denied_matched_policy[revoked]"), Reason::kSessionRevoked));

@@ -92,6 +92,13 @@ TEST(LocalReplies, BlameTheGuestsOwnSilenceOnNoUpstream) {
   EXPECT_EQ(Said(BumpedReplies(), {504, "stream_idle_timeout", {"SI"}}), "504 upstream_timeout");
 }
 
+TEST(BumpedReplies, TheEndOfAStreamThatCannotBeCutIsNotTheGuestsFault) {
+  for (const int status : {408, 504}) {
+    EXPECT_EQ(Said(BumpedReplies(), {status, "upstream_max_stream_duration_reached", {"UMSDR"}}),
+              "504 upstream_timeout");
+  }
+}
+
 TEST(LocalReplies, TellAnUpstreamThatIsGoneFromAGuardThatIsGone) {
   const Json config = BumpedReplies();
   EXPECT_EQ(Said(config, {507, "request_payload_exceeded_retry_buffer_limit"}),

@@ -44,6 +44,8 @@ inline constexpr char kSessionHeader[] = "x-exeat-session";
 // Stands only between two filters of a destination's cluster (credential_filters.h).
 inline constexpr char kGateHeader[] = "x-exeat-gate";
 inline constexpr char kDenyReasonHeader[] = "x-deny-reason";
+// Check's word to the router: how long a stream that cannot be cut may last, in milliseconds.
+inline constexpr char kStreamDurationHeader[] = "x-envoy-upstream-stream-duration-ms";
 
 // Filter state carried over the internal hop. The leg is always there; tunnel and target only
 // behind `explicit`; the last two only in a tunnel that Check has vetted (asked_once.h).

@@ -93,14 +93,21 @@ Begun OpenStreams::Begin(std::string_view peer, std::string_view id, OpenStream 
   Connection& connection = found->second;
   if (connection.open >= kMaxPerConnection) return Begun::kTooMany;
   const StreamId name = StreamId::Of(id);
-  if (early_.contains(name) || early_before_.contains(name)) return Begun::kEndedAlready;
+  if (HasEndedLocked(name)) return Begun::kEndedAlready;
   RememberLocked(connection, AddLocked(name, std::move(stream), connection).stream);
   return Begun::kOpen;
 }
 
-void OpenStreams::BeginUnreachable(std::string_view id, OpenStream stream) {
+Begun OpenStreams::BeginUnreachable(std::string_view id, OpenStream stream) {
   base::MutexLock lock(mutex_);
-  AddLocked(StreamId::Of(id), std::move(stream), unreachable_);
+  const StreamId name = StreamId::Of(id);
+  if (HasEndedLocked(name)) return Begun::kEndedAlready;
+  AddLocked(name, std::move(stream), unreachable_);
+  return Begun::kOpen;
+}
+
+bool OpenStreams::HasEndedLocked(const StreamId& id) const {
+  return early_.contains(id) || early_before_.contains(id);
 }
 
 OpenStreams::Entry& OpenStreams::AddLocked(const StreamId& id, OpenStream stream,
@@ -316,6 +323,16 @@ void OpenStreams::Sweep(const std::unordered_set<std::uint64_t>& alive,
     if (!exists(socket)) gone.push_back(socket.cookie);
   }
   Gone(gone, now);
+}
+
+void OpenStreams::ForgetOverdue(base::BootTime now) {
+  base::MutexLock lock(mutex_);
+  for (const Entry* entry = unreachable_.first; entry != nullptr;) {
+    const Entry& one = *entry;
+    entry = entry->next;
+    const base::BootTime over_by = one.stream.over_by;
+    if (over_by != base::BootTime{} && now >= over_by + kLostAfter) (void)EndLocked(one.id);
+  }
 }
 
 void OpenStreams::AwaitGone(const Found& found, std::chrono::milliseconds timeout,

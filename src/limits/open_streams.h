@@ -46,12 +46,20 @@ struct OpenStream {
   std::uint16_t port = 0;
   bool is_tunnel = false;  // a CONNECT, not a request
   bool is_vetted = false;  // a tunnel whose requests Check is not asked about, so they are not here
+  base::BootTime over_by{};  // when Envoy has ended it by itself; zero: only when it is cut
 };
 
 // Which streams are meant; called under the lock, so it must be quick and not call back.
 using Whose = std::function<bool(const OpenStream&)>;
 
 enum class Begun { kOpen, kUnknownConnection, kTooMany, kEndedAlready };
+
+// What became of a stream that asked to begin.
+struct Admission {
+  Admission(Begun what, std::chrono::milliseconds longest = {}) : begun(what), lasts(longest) {}
+  Begun begun;
+  std::chrono::milliseconds lasts;  // Envoy must end it after so long; zero: it will be cut
+};
 
 class OpenStreams {
  public:
@@ -65,8 +73,8 @@ class OpenStreams {
 
   // Nothing is registered unless it is kOpen. An id that is open already is replaced.
   Begun Begin(std::string_view peer, std::string_view id, OpenStream stream);
-  // Registers what cannot be cut.
-  void BeginUnreachable(std::string_view id, OpenStream stream);
+  // Registers what is on no known connection: kOpen or kEndedAlready.
+  Begun BeginUnreachable(std::string_view id, OpenStream stream);
   // One that is not open yet is remembered for a while: Check and the end records come on two ways
   // without an order, and a guest may be gone before Check has decided.
   void End(std::string_view id);
@@ -95,6 +103,9 @@ class OpenStreams {
   // Asks about each socket that is not among those alive, without the lock, and forgets the gone.
   void Sweep(const std::unordered_set<std::uint64_t>& alive,
              const std::function<bool(const base::SocketId&)>& exists, base::BootTime now);
+
+  // Forgets what is on no known connection and should have ended `kLostAfter` ago.
+  void ForgetOverdue(base::BootTime now);
 
   // Waits until all these sockets are told to be closed or gone and one of the unreachable has
   // ended, or time is over.
@@ -160,6 +171,7 @@ class OpenStreams {
   static void Chain(Entry& entry, Connection& connection);
   static void Unchain(Entry& entry);
   bool EndLocked(const StreamId& id) REQUIRES(mutex_);
+  bool HasEndedLocked(const StreamId& id) const REQUIRES(mutex_);
   static std::size_t Count(const Connection& connection, const Whose& whose);
   static void Add(const Connection& connection, std::size_t streams, Found& found);
   static bool ForgetRenewed(Connection& connection, base::UnixSeconds cutoff);

@@ -311,6 +311,26 @@ TEST(OpenStreams, WakesWhoWaitsForTheLastSocketAndNotBefore) {
   EXPECT_EQ(streams.connections(), 0u);
 }
 
+TEST(OpenStreams, BeginsNothingUnreachableThatHasEndedAlready) {
+  OpenStreams streams;
+  streams.End("r");
+  EXPECT_EQ(streams.BeginUnreachable("r", Stream("a")), Begun::kEndedAlready);
+  EXPECT_EQ(streams.streams(), 0u);
+}
+
+TEST(OpenStreams, ForgetsWhatIsUnreachableOnceItsOwnEndIsLongOver) {
+  OpenStreams streams;
+  OpenStream bounded = Stream("a");
+  bounded.over_by = base::BootTime(std::chrono::seconds(100));
+  EXPECT_EQ(streams.BeginUnreachable("bounded", bounded), Begun::kOpen);
+  EXPECT_EQ(streams.BeginUnreachable("endless", Stream("a")), Begun::kOpen);
+  const base::BootTime lost = bounded.over_by + OpenStreams::kLostAfter;
+  streams.ForgetOverdue(lost - std::chrono::milliseconds(1));
+  EXPECT_EQ(streams.Find(Of("a")).unreachable, 2u);
+  streams.ForgetOverdue(lost);
+  EXPECT_EQ(streams.Find(Of("a")).unreachable, 1u) << "no end of the other is known";
+}
+
 TEST(OpenStreams, WakesWhoWaitsForAnUnreachableOne) {
   OpenStreams streams;
   streams.BeginUnreachable("r", Stream("a"));

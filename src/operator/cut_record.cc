@@ -16,6 +16,10 @@ void RecordCut(const Recorder& recorder, audit::Event event, const CutReport& re
   event.detail = fmt::format(
       "{} of {} open streams ended within {} ms", report.open - report.uncut, report.open,
       std::chrono::duration_cast<std::chrono::milliseconds>(report.took).count());
+  if (report.uncut > 0 && report.ends_within.count() > 0) {
+    event.detail += fmt::format("; streams are not cut here and end by themselves within {} s",
+                                report.ends_within.count());
+  }
   const base::Status recorded = recorder.Record(std::move(event));
   if (!recorded.ok()) {
     base::LogError("a cut could not be recorded", {{"error", base::Message(recorded)}});

@@ -47,7 +47,8 @@ struct EdgeStatus {
   std::string transparent_address;  // likewise
   std::string envoy_version;
   std::string confinement;  // how Envoy is kept from state and secrets: "uid", "landlock", "none"
-  std::string stream_cutting;  // how open streams can be cut, or "none: " and why
+  std::string stream_cutting;         // as StreamEnding::words; empty while no Envoy has run
+  std::chrono::seconds cut_bound{0};  // as StreamEnding::bound
   std::uint64_t nacks = 0;
   std::string last_nack;  // Envoy's words; empty when there was none
   std::size_t leaves = 0;
@@ -59,6 +60,7 @@ struct CutReport {
   std::size_t open = 0;   // when it began
   std::size_t uncut = 0;  // not known to have ended when the wait was over
   std::chrono::nanoseconds took{0};
+  std::chrono::seconds ends_within{0};  // what is uncut, by itself; zero: nothing bounds it
 };
 
 // How long an answer to the operator waits for streams to end.

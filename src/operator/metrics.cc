@@ -88,6 +88,8 @@ Metrics::Metrics() : registry_(std::make_unique<prometheus::Registry>()) {
   cut_means_ = AddGauge(*registry_, "exeat_stream_cut_means",
                         "How open streams can be cut: 0 not at all, 1 SOCK_DESTROY, 2 "
                         "pidfd_getfd, 3 both.");
+  cut_bound_ = AddGauge(*registry_, "exeat_cut_bound_seconds",
+                        "How long a revoked stream may go on where none is cut; 0 where they are.");
   leaves_ = AddGauge(*registry_, "exeat_leaves_cached", "Leaves that Envoy holds.");
   envoy_up_ = AddGauge(*registry_, "exeat_envoy_up", "1 while Envoy is connected and configured.");
   live_sessions_ = AddGauge(*registry_, "exeat_live_sessions", "Sessions that have not ended.");
@@ -141,6 +143,10 @@ void Metrics::SetOpenStreams(std::size_t streams) {
 
 void Metrics::SetConnectionsUncut(std::size_t connections) {
   connections_uncut_->Set(static_cast<double>(connections));
+}
+
+void Metrics::SetCutBound(std::chrono::seconds bound) {
+  cut_bound_->Set(static_cast<double>(bound.count()));
 }
 
 void Metrics::SetCutMeans(std::uint32_t bits) { cut_means_->Set(static_cast<double>(bits)); }

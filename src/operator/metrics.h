@@ -49,9 +49,10 @@ class Metrics {
 
   void SetOpenStreams(std::size_t streams);
   void SetConnectionsUncut(std::size_t connections);
-  void SetListed(std::size_t sessions);  // revoked, with a vetted tunnel
-  void AllVettedCut();                   // because what they rely on was lost
-  void SetCutMeans(std::uint32_t bits);  // as guardian::EnvoyStarted: 0 none
+  void SetListed(std::size_t sessions);          // revoked, with a vetted tunnel
+  void AllVettedCut();                           // because what they rely on was lost
+  void SetCutMeans(std::uint32_t bits);          // as guardian::EnvoyStarted: 0 none
+  void SetCutBound(std::chrono::seconds bound);  // as StreamEnding::bound
   void SetLeaves(std::size_t leaves);
   void SetEnvoyUp(bool up);
   void SetLiveSessions(std::size_t sessions);
@@ -85,6 +86,7 @@ class Metrics {
   prometheus::Gauge* listed_ = nullptr;
   prometheus::Counter* all_vetted_cut_ = nullptr;
   prometheus::Gauge* cut_means_ = nullptr;
+  prometheus::Gauge* cut_bound_ = nullptr;
   prometheus::Gauge* leaves_ = nullptr;
   prometheus::Gauge* envoy_up_ = nullptr;
   prometheus::Gauge* live_sessions_ = nullptr;

@@ -89,9 +89,22 @@ Fields DestinationFields(const Destination& destination) {
   return fields;
 }
 
-constexpr std::array<std::string_view, 9> kStartKeys = {
-    "deployment", "state",     "listeners.proxy", "listeners.transparent", "ca.certificate",
-    "ca.key",     "audit.dir", "store",           "store.password_file"};
+std::string_view CutText(CutBy cut) {
+  switch (cut) {
+    case CutBy::kAuto:
+      return "auto";
+    case CutBy::kSocket:
+      return "socket";
+    case CutBy::kMaxStreamDuration:
+      return "max_stream_duration";
+  }
+  return "unknown";
+}
+
+constexpr std::array<std::string_view, 11> kStartKeys = {
+    "deployment",          "state",       "listeners.proxy",     "listeners.transparent",
+    "ca.certificate",      "ca.key",      "audit.dir",           "store",
+    "store.password_file", "streams.cut", "streams.max_duration"};
 
 // What is this edge's own and read at its start only: the keys of kStartKeys.
 Fields StartFields(const Policy& policy) {
@@ -113,6 +126,9 @@ Fields StartFields(const Policy& policy) {
   if (policy.shared_store) {
     AddText(fields, "store.password_file", policy.shared_store->password_file);
   }
+  fields.emplace_back("streams.cut", CutText(policy.streams.cut));
+  fields.emplace_back("streams.max_duration",
+                      fmt::format("{}s", policy.streams.max_duration.count()));
   return fields;
 }
 
@@ -201,6 +217,7 @@ Policy WithOwnKeys(Policy shared, const Policy& own) {
   shared.ca = own.ca;
   shared.audit_dir = own.audit_dir;
   shared.shared_store = own.shared_store;
+  shared.streams = own.streams;
   return shared;
 }
 

@@ -27,7 +27,7 @@ constexpr std::array kKnownKeys = {
     KnownKey{"", "audit", true},
     KnownKey{"", "store", true},
     KnownKey{"", "ratelimit", true},
-    KnownKey{"", "streams", false},
+    KnownKey{"", "streams", true},
 
     KnownKey{"listeners", "proxy", true},
     KnownKey{"listeners", "transparent", true},
@@ -93,6 +93,9 @@ constexpr std::array kKnownKeys = {
 
     KnownKey{"store", "url", true},
     KnownKey{"store", "password_file", true},
+
+    KnownKey{"streams", "cut", true},
+    KnownKey{"streams", "max_duration", true},
 
     KnownKey{"audit", "dir", true},
     KnownKey{"audit", "durability", false},

@@ -98,6 +98,25 @@ void ReadSessions(Reader& reader, const Located& root, Policy& policy) {
   }
 }
 
+void ReadStreams(Reader& reader, const Located& root, Policy& policy) {
+  const auto at = reader.Get(root, "streams");
+  if (!at || !reader.Map(*at, "streams")) return;
+  if (const auto cut = reader.Get(*at, "cut")) {
+    const auto word = reader.OneOf(*cut, {"auto", "socket", "max_stream_duration"}, {"ext_proc"});
+    if (word == "socket") policy.streams.cut = CutBy::kSocket;
+    if (word == "max_stream_duration") policy.streams.cut = CutBy::kMaxStreamDuration;
+  }
+  const auto longest = reader.Get(*at, "max_duration");
+  if (!longest) return;
+  const auto value = reader.Duration(*longest, {seconds(1), seconds(3600), "1s to 60m"});
+  policy.streams.max_duration = value.value_or(policy.streams.max_duration);
+  if (policy.streams.cut == CutBy::kSocket) {
+    reader.Add(*longest,
+               "bounds streams that cannot be cut, and with cut: socket there are none: leave it "
+               "out, or write cut: auto");
+  }
+}
+
 void ReadCa(Reader& reader, const Located& root, Policy& policy) {
   const auto at = reader.Get(root, "ca");
   if (!at || !reader.Map(*at, "ca")) return;
@@ -158,6 +177,7 @@ Draft ReadPolicy(Reader& reader, const Located& root) {
   ReadListeners(reader, root, policy);
   ReadPosture(reader, root, policy);
   ReadSessions(reader, root, policy);
+  ReadStreams(reader, root, policy);
   ReadResolver(reader, root, draft);
   ReadCa(reader, root, policy);
   policy.shared_store = ReadStore(reader, root);

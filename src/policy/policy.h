@@ -97,6 +97,19 @@ struct Sessions {
   bool operator==(const Sessions&) const = default;
 };
 
+// How a revoke ends what is already running.
+enum class CutBy {
+  kAuto,               // at the socket, and where that is not permitted as kMaxStreamDuration
+  kSocket,             // at the socket; where that is not permitted nothing opens
+  kMaxStreamDuration,  // not at all: every stream ends by itself
+};
+
+struct Streams {
+  CutBy cut = CutBy::kAuto;
+  std::chrono::seconds max_duration{60};  // of a stream that cannot be cut; >= 1 s
+  bool operator==(const Streams&) const = default;
+};
+
 struct ImportedCa {
   std::string certificate;  // absolute paths, PEM
   std::string key;
@@ -144,6 +157,7 @@ struct Policy {
   Posture posture = Posture::kDenyAll;
   Sessions sessions;
   Resolver resolver;
+  Streams streams;
   std::string upstream_trust;  // absolute path, PEM bundle
   std::optional<ImportedCa> ca;
   std::vector<Credential> credentials;

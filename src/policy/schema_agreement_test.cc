@@ -110,7 +110,8 @@ const json& WholeDocument() {
       {"name": "b", "host": "api.b.example", "credential": "b", "authorize": "connection"},
       {"name": "origin", "host": "origin.example", "credential": "u"}],
     "limits": {"requests_per_minute": 600},
-    "audit": {"dir": "/var/log/exeat"}, "store": "sqlite", "ratelimit": "local"})");
+    "audit": {"dir": "/var/log/exeat"}, "store": "sqlite", "ratelimit": "local",
+    "streams": {"cut": "auto", "max_duration": "60s"}})");
   return whole;
 }
 
@@ -150,6 +151,9 @@ TEST(Schema, TakesWhatTheLoaderTakes) {
                             "source": {"file": " x"}}])"},
       {"/limits", R"({"requests_per_minute": 1000000, "burst": 1})"},
       {"/audit", "{}"},
+      {"/streams", "{}"},
+      {"/streams", R"({"cut": "socket"})"},
+      {"/streams", R"({"cut": "max_stream_duration", "max_duration": "1h"})"},
   };
   for (const auto& [pointer, value] : additions) {
     json document = minimal;
@@ -181,6 +185,10 @@ TEST(Schema, RefusesWhatTheLoaderRefusesByShape) {
       {"/resolver/hosts/origin.example", "[]"},
       {"/resolver/allow_private/0", "\"private\""},
       {"/ca", R"({"key": "k"})"},
+      {"/streams/cut", "\"ext_proc\""},
+      {"/streams/cut", "\"never\""},
+      {"/streams", R"({"cut": "socket", "max_duration": "60s"})"},
+      {"/streams/max_duration", "60"},
       {"/credentials/0/kind", "\"mtls\""},
       {"/credentials/0/kind", "\"gcp\""},
       {"/credentials/1/source/key", "\"k\""},

@@ -1,5 +1,6 @@
 #include "rpc/authz_server.h"
 
+#include <algorithm>
 #include <exception>
 #include <string>
 #include <utility>
@@ -99,6 +100,20 @@ void Vet(const CheckFacts& check, const policy::Destination& destination, CheckR
   fields[envoy::kVettedByKey].set_string_value(std::string(check.request_id));
 }
 
+// At least a millisecond: none would be no limit.
+std::chrono::milliseconds UntilTokenEnds(const CheckFacts& check, const authz::Snapshot& snapshot,
+                                         const session::VerifiedClaims& claims) {
+  const std::chrono::seconds left(claims.exp + snapshot.policy->sessions.skew.count() -
+                                  check.facts.now);
+  return std::max<std::chrono::milliseconds>(left, std::chrono::milliseconds(1));
+}
+
+// A router that does not find this end bounds nothing, so it is written over whatever is there.
+void Bound(std::chrono::milliseconds lasts, CheckResponse& response) {
+  AddHeader(response.mutable_ok_response()->add_headers(), envoy::kStreamDurationHeader,
+            std::to_string(lasts.count()));
+}
+
 void Deny(authz::Reason reason, authz::Verdict& verdict) {
   verdict.allowed = false;
   verdict.reason = reason;
@@ -135,7 +150,8 @@ void RenderVerdict(const authz::Verdict& verdict, authz::Leg leg, std::string_vi
 }
 
 authz::Verdict AuthzServer::Judge(const CheckRequest& request, const CheckFacts& check,
-                                  base::BootTime now, SnapshotPtr& snapshot) const {
+                                  base::BootTime now, SnapshotPtr& snapshot,
+                                  std::chrono::milliseconds& lasts) const {
   const bool at_connect = check.facts.leg == authz::Leg::kConnect;
   authz::Verdict verdict;
   verdict.reason = authz::Reason::kDenylistStale;
@@ -147,7 +163,7 @@ authz::Verdict AuthzServer::Judge(const CheckRequest& request, const CheckFacts&
   if (verdict.allowed && at_connect) {
     if (const auto connection = ConnectionOf(request)) hooks_.connected(*connection, check.source);
   }
-  if (verdict.allowed) Register(check, snapshot, verdict);
+  if (verdict.allowed) Register(check, snapshot, verdict, lasts);
   const base::Status recorded = hooks_.record(EventOf(check, *snapshot, verdict));
   if (!recorded.ok() && verdict.allowed) {
     base::LogError("the audit log cannot record: denying", {{"error", base::Message(recorded)}});
@@ -161,8 +177,8 @@ authz::Verdict AuthzServer::Judge(const CheckRequest& request, const CheckFacts&
   return verdict;
 }
 
-void AuthzServer::Register(const CheckFacts& check, SnapshotPtr& snapshot,
-                           authz::Verdict& verdict) const {
+void AuthzServer::Register(const CheckFacts& check, SnapshotPtr& snapshot, authz::Verdict& verdict,
+                           std::chrono::milliseconds& lasts) const {
   limits::OpenStream stream;
   stream.claims = verdict.claims;
   stream.destination = {snapshot->policy, verdict.destination};
@@ -171,13 +187,15 @@ void AuthzServer::Register(const CheckFacts& check, SnapshotPtr& snapshot,
   stream.is_tunnel = check.facts.leg == authz::Leg::kConnect;
   const bool may_be_vetted = verdict.vetted && hooks_.may_vet();
   stream.is_vetted = may_be_vetted;
-  const limits::Begun begun = hooks_.begin(check.source, check.request_id, std::move(stream));
-  if (begun != limits::Begun::kOpen) {
-    Deny(begun == limits::Begun::kTooMany ? authz::Reason::kConcurrencyLimited
-                                          : authz::Reason::kStreamUncuttable,
+  const auto begun = hooks_.begin(check.source, check.request_id, std::move(stream));
+  if (begun.begun != limits::Begun::kOpen) {
+    Deny(begun.begun == limits::Begun::kTooMany ? authz::Reason::kConcurrencyLimited
+                                                : authz::Reason::kStreamUncuttable,
          verdict);
     return;
   }
+  lasts = begun.lasts;
+  if (lasts.count() > 0) lasts = std::min(lasts, UntilTokenEnds(check, *snapshot, *verdict.claims));
   SnapshotPtr now = hooks_.snapshot();
   if (now != snapshot) {
     base::Secret::Wipe(verdict.presented_token);
@@ -196,9 +214,11 @@ void AuthzServer::Answer(const CheckRequest& request, CheckResponse& response) c
   try {
     check = FactsOf(request, clock_.UnixNow());
     snapshot = hooks_.snapshot();
-    verdict = Judge(request, check, started, snapshot);
+    std::chrono::milliseconds lasts{0};
+    verdict = Judge(request, check, started, snapshot, lasts);
     RenderVerdict(verdict, check.facts.leg, check.request_id, &response);
     if (verdict.allowed && verdict.vetted) Vet(check, *verdict.destination, response);
+    if (verdict.allowed && lasts.count() > 0) Bound(lasts, response);
   } catch (const std::exception& error) {
     base::Secret::Wipe(verdict.presented_token);
     verdict = authz::Verdict();

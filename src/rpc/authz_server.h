@@ -38,9 +38,9 @@ class AuthzServer final {
     // The connection of an allowed CONNECT; `peer` names it in every request on it.
     std::function<void(const Connection&, std::string_view peer)> connected;
     // Registers an allowed stream; anything but kOpen is a denial (concurrency_limited when there
-    // are too many, else stream_uncuttable).
-    std::function<limits::Begun(std::string_view peer, std::string_view id,
-                                limits::OpenStream stream)>
+    // are too many, else stream_uncuttable). Envoy is told to end what cannot be cut.
+    std::function<limits::Admission(std::string_view peer, std::string_view id,
+                                    limits::OpenStream stream)>
         begin;
     // Whether a tunnel's requests may go unasked now: every one that did before would be found.
     std::function<bool()> may_vet;
@@ -57,12 +57,14 @@ class AuthzServer final {
 
  private:
   using SnapshotPtr = std::shared_ptr<const authz::Snapshot>;
+  // `lasts`: zero unless Envoy must end the stream after so long.
   authz::Verdict Judge(const CheckRequest& request, const CheckFacts& check, base::BootTime now,
-                       SnapshotPtr& snapshot) const;
+                       SnapshotPtr& snapshot, std::chrono::milliseconds& lasts) const;
   bool IsFresh(base::BootTime now) const {
     return hooks_.lease == nullptr || hooks_.lease->Holds(now);
   }
-  void Register(const CheckFacts& check, SnapshotPtr& snapshot, authz::Verdict& verdict) const;
+  void Register(const CheckFacts& check, SnapshotPtr& snapshot, authz::Verdict& verdict,
+                std::chrono::milliseconds& lasts) const;
 
   Hooks hooks_;
   const base::Clock& clock_;

@@ -60,7 +60,20 @@ class AuthzServerTest : public testing::Test {
   base::FakeClock clock_;
   revocation::Lease lease_;
   base::Status record_ = absl::OkStatus();
-  std::function<limits::Begun()> on_begin_ = [] { return limits::Begun::kOpen; };
+  // What the router would be told, in milliseconds; empty: nothing.
+  std::string TellsTheRouter() {
+    CheckResponse response;
+    server_.Answer(Connect(), response);
+    EXPECT_TRUE(response.has_ok_response());
+    for (const auto& option : response.ok_response().headers()) {
+      if (option.header().key() != envoy::kStreamDurationHeader) continue;
+      EXPECT_EQ(option.append_action(),
+                ::envoy::config::core::v3::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD);
+      return option.header().value();
+    }
+    return "";
+  }
+  std::function<limits::Admission()> on_begin_ = [] { return limits::Begun::kOpen; };
   std::vector<std::string> connected_;
   std::vector<limits::OpenStream> begun_;
   std::set<std::string> open_;
@@ -84,8 +97,8 @@ class AuthzServerTest : public testing::Test {
        .begin =
            [this](std::string_view, std::string_view id, limits::OpenStream stream) {
              begun_.push_back(std::move(stream));
-             const limits::Begun begun = on_begin_();
-             if (begun == limits::Begun::kOpen) open_.emplace(id);
+             const limits::Admission begun = on_begin_();
+             if (begun.begun == limits::Begun::kOpen) open_.emplace(id);
              return begun;
            },
        .may_vet =
@@ -197,6 +210,33 @@ TEST_F(VettingTest, VetsATunnelThatIsRegisteredAsOne) {
   EXPECT_EQ(Vetted({true}), "open.test:443 by id-1");
   EXPECT_TRUE(begun_.at(0).is_vetted);
   EXPECT_THAT(recorded_.at(0).detail, testing::HasSubstr("vetted by this intent"));
+}
+
+// Its token ends in a minute.
+class BoundedTest : public AuthzServerTest {
+ protected:
+  BoundedTest() {
+    session::Claims claims = authz::ClaimsOf("a");
+    claims.exp = clock_.UnixNow() + 60;
+    edge_.verifier->Accept("A", claims);
+    edge_.policy.sessions.skew = std::chrono::seconds(5);
+    Publish();
+  }
+};
+
+TEST_F(BoundedTest, TellsTheRouterWhenToEndWhatCannotBeCutAndNothingElse) {
+  EXPECT_EQ(TellsTheRouter(), "");
+  on_begin_ = [] {
+    return limits::Admission(limits::Begun::kOpen, std::chrono::milliseconds(1500));
+  };
+  EXPECT_EQ(TellsTheRouter(), "1500");
+}
+
+TEST_F(BoundedTest, LetsNothingThatCannotBeCutOutliveItsToken) {
+  on_begin_ = [] { return limits::Admission(limits::Begun::kOpen, std::chrono::hours(10)); };
+  EXPECT_EQ(TellsTheRouter(), "65000");
+  clock_.Advance(std::chrono::seconds(65));
+  EXPECT_EQ(TellsTheRouter(), "1") << "none would be no limit";
 }
 
 TEST_F(VettingTest, VetsNothingUnlessItMayBeforeAndAfterItIsRegistered) {

@@ -88,6 +88,7 @@ void Fill(const ops::CutReport& report, ops::v1::StreamsCut& out) {
   out.set_cut(report.open - report.uncut);
   out.set_uncut(report.uncut);
   out.set_took_us(std::chrono::duration_cast<std::chrono::microseconds>(report.took).count());
+  out.set_ends_within_s(static_cast<std::uint32_t>(report.ends_within.count()));
 }
 
 void Fill(const store::RevocationRow& row, ops::v1::Revocation& out) {
@@ -359,6 +360,7 @@ void OperatorService::Stop() {
     reply->set_envoy_version(edge.envoy_version);
     reply->set_confinement(edge.confinement);
     reply->set_stream_cutting(edge.stream_cutting);
+    reply->set_cut_bound_s(static_cast<std::uint32_t>(edge.cut_bound.count()));
     reply->set_nacks(edge.nacks);
     reply->set_last_nack(edge.last_nack);
     reply->set_leaves(edge.leaves);

@@ -144,7 +144,10 @@ TEST_F(Service, OpensShowsAndRevokesASession) {
   revoke.add_what()->set_kind(ops::v1::REVOKED_KIND_SESSION);
   revoke.mutable_what(0)->set_id(minted.session().sid());
   revoke.set_reason("leaked");
-  edge_.AnswerCuts({.open = 3, .uncut = 1, .took = std::chrono::milliseconds(2)});
+  edge_.AnswerCuts({.open = 3,
+                    .uncut = 1,
+                    .took = std::chrono::milliseconds(2),
+                    .ends_within = std::chrono::seconds(75)});
   const Answers revoked = Revoke(revoke);
   ASSERT_THAT(FromGrpc(revoked.status), base::IsOk());
   ASSERT_EQ(revoked.events.size(), 2U) << "the acknowledgement comes by itself";
@@ -152,6 +155,7 @@ TEST_F(Service, OpensShowsAndRevokesASession) {
   EXPECT_EQ(revoked.events[1].streams().cut(), 2U);
   EXPECT_EQ(revoked.events[1].streams().uncut(), 1U);
   EXPECT_EQ(revoked.events[1].streams().took_us(), 2000);
+  EXPECT_EQ(revoked.events[1].streams().ends_within_s(), 75U);
 
   ops::v1::ListRevocationsReply listed;
   ASSERT_THAT(FromGrpc(Call(&Operator::Stub::ListRevocations, {}, &listed)), base::IsOk());
@@ -187,10 +191,11 @@ TEST_F(Service, ListsHowManyRevocationsARestartWouldForget) {
 }
 
 TEST_F(Service, SaysHowStreamsCanBeCut) {
-  edge_.SetStatus({.stream_cutting = "pidfd_getfd"});
+  edge_.SetStatus({.stream_cutting = "pidfd_getfd", .cut_bound = std::chrono::seconds(75)});
   ops::v1::EdgeStatus status;
   ASSERT_THAT(FromGrpc(Call(&Operator::Stub::GetStatus, {}, &status)), base::IsOk());
   EXPECT_EQ(status.stream_cutting(), "pidfd_getfd");
+  EXPECT_EQ(status.cut_bound_s(), 75U);
 }
 
 TEST_F(Service, RefusesARevocationOfNoKind) {

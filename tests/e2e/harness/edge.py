@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 import threading
 
 import yaml
@@ -59,13 +60,14 @@ class CliError(AssertionError):
 
 
 class Edge:
-    def __init__(self, directory, settings, start=True, user=None, env=None):
+    def __init__(self, directory, settings, start=True, user=None, env=None, without=()):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.state = self.directory / "state"
         self.policy_file = self.directory / "exeat.yaml"
         self.policy = copy.deepcopy(settings)
         self.environment = {**CLEAN, **(env or {})}  # of `up`; commands keep the clean one
+        self.without = without  # what the machine permits no process of it (without.py)
         self.process = None
         self.proxy = self.transparent = self.operator = None
         self._ca = None
@@ -83,7 +85,9 @@ class Edge:
         self.policy_file.write_text(yaml.safe_dump(self.policy, sort_keys=False))
 
     def command(self):
-        return [binary(), "up", "-c", str(self.policy_file), "--state", str(self.state),
+        less = [sys.executable, str(pathlib.Path(__file__).with_name("without.py")),
+                *self.without, "--"] if self.without else []
+        return [*less, binary(), "up", "-c", str(self.policy_file), "--state", str(self.state),
                 "--envoy", envoy()]
 
     def start(self, wait=True, timeout_s=30):

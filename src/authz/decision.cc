@@ -91,13 +91,13 @@ Refusal CheckSameAuthority(const Facts& facts, const policy::Authority& authorit
 
 Refusal CheckDestination(const policy::Authority& authority, const policy::Policy& policy,
                          Verdict& verdict) {
-  verdict.destination = policy.Find(authority.host, authority.port);
+  verdict.destination = policy.FindFor(authority.host, authority.port, verdict.claims->grants);
   if (verdict.destination) return std::nullopt;
   return policy.HasHost(authority.host) ? Reason::kPortNotAllowed : Reason::kDestinationNotAllowed;
 }
 
 Refusal CheckGrant(const session::Claims& claims, const policy::Destination& destination) {
-  if (HoldsGrant(claims, destination)) return std::nullopt;
+  if (destination.IsOpenTo(claims.grants)) return std::nullopt;
   return Reason::kGrantMissing;
 }
 
@@ -201,12 +201,6 @@ Verdict Conclude(Verdict verdict, Refusal refusal) {
 }
 
 }  // namespace
-
-bool HoldsGrant(const session::Claims& claims, const policy::Destination& destination) {
-  const auto& grants = claims.grants;
-  return destination.grant.empty() ||
-         std::find(grants.begin(), grants.end(), destination.grant) != grants.end();
-}
 
 Verdict Decide(const Facts& facts, const Snapshot& snapshot) {
   Verdict verdict;

@@ -76,9 +76,6 @@ struct Verdict {
 
 Verdict Decide(const Facts& facts, const Snapshot& snapshot);
 
-// Whether a session with these claims may go to a destination that was found for it.
-bool HoldsGrant(const session::Claims& claims, const policy::Destination& destination);
-
 // What `why` asks: the same rules for a session's claims (null: no token), without a token. Asks as
 // a guest of the proxy would: first for the CONNECT, then, unless that is all, for the request in
 // it.

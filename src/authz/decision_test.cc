@@ -244,6 +244,31 @@ TEST(Names, OfSniAndHostMustAgreeOnTheTransparentLeg) {
   }
 }
 
+TEST(Grant, ChoosesAmongDestinationsOfOneHost) {
+  SmallEdge edge;
+  policy::Destination reading = DestinationOf("api.test", {443});
+  policy::Destination writing = DestinationOf("api.test", {443}, "g");
+  reading.name = "reading";
+  writing.name = "writing";
+  reading.allow = {{{.methods = {"GET"}, .path = {}}}};
+  edge.policy.destinations = {writing, reading};
+  const Snapshot snapshot = edge.Read();
+  Facts facts = TunnelFacts();
+  Verdict verdict = Decide(facts, snapshot);
+  EXPECT_TRUE(verdict.allowed);
+  EXPECT_EQ(verdict.destination->name, "reading");
+  facts.method = "POST";
+  EXPECT_EQ(Decide(facts, snapshot).reason, Reason::kMethodNotAllowed);
+  facts.tunnel_token = "Bearer G";
+  facts.metadata_sid = "g";
+  verdict = Decide(facts, snapshot);
+  EXPECT_TRUE(verdict.allowed);
+  EXPECT_EQ(verdict.destination->name, "writing");
+  edge.policy.destinations = {writing};
+  facts = ConnectFacts();
+  EXPECT_EQ(Decide(facts, edge.Read()).reason, Reason::kGrantMissing);
+}
+
 TEST(Grant, OpensADestinationForItsHoldersOnly) {
   Facts facts = ConnectFacts();
   facts.authority = "grant.test:443";

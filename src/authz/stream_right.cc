@@ -36,9 +36,9 @@ bool PermitsAllOf(const std::vector<AllowRule>& rules, const AllowRule& former) 
 
 bool Permits(const policy::Policy& policy, const limits::OpenStream& stream) {
   if (policy.posture != policy::Posture::kBump || stream.destination == nullptr) return false;
-  const policy::Destination* now = policy.Find(stream.destination->host, stream.port);
-  if (now == nullptr) return false;
-  if (!HoldsGrant(*stream.claims, *now)) return false;
+  const auto& grants = stream.claims->grants;
+  const policy::Destination* now = policy.FindFor(stream.destination->host, stream.port, grants);
+  if (now == nullptr || !now->IsOpenTo(grants)) return false;
   // Which requests run in it is not known.
   if (stream.is_vetted) return now->allow == stream.destination->allow;
   if (stream.is_tunnel || !now->allow) return true;

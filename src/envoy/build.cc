@@ -42,6 +42,18 @@ base::Status CheckInputs(const Inputs& inputs) {
   return absl::OkStatus();
 }
 
+// What a tunnel is vetted for names a host and port alone.
+base::Status CheckShared(const std::vector<const policy::Destination*>& serving) {
+  for (const policy::Destination* destination : serving) {
+    if (serving.size() > 1 && destination->authorize == policy::Authorize::kConnection) {
+      return absl::InvalidArgumentError(
+          fmt::format("destination {} is asked about once and shares {}", destination->name,
+                      destination->host));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // How many small messages are typed in one go.
 constexpr std::size_t kBatch = 64;
 
@@ -155,12 +167,10 @@ base::Status Builder::AddRoutes() {
   if (policy_.posture == policy::Posture::kBump) {
     for (const policy::Destination& destination : policy_.destinations) {
       for (const std::uint16_t port : destination.ports) {
-        if (!seen.emplace(destination.host, port).second) {
-          return absl::InvalidArgumentError(
-              fmt::format("destination {}: {}:{} is served by another one", destination.name,
-                          destination.host, port));
-        }
-        hosts.push_back(VirtualHost(destination, port));
+        if (!seen.emplace(destination.host, port).second) continue;
+        const std::vector<const policy::Destination*> serving = policy_.At(destination.host, port);
+        RETURN_IF_ERROR(CheckShared(serving));
+        hosts.push_back(VirtualHost(serving, port));
         if (hosts.size() < kBatch) continue;
         RETURN_IF_ERROR(AddHosts(routes, head, std::exchange(hosts, Json::array())));
       }

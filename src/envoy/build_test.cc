@@ -198,6 +198,33 @@ TEST(BuildStatic, GivesConnectARouteOfItsOwnUnderEveryAuthority) {
   }
 }
 
+// Each with the rules, limits and credential of its own, in the order of the policy.
+TEST(BuildStatic, GivesEachDestinationOfOneHostRoutesOfItsOwn) {
+  policy::Policy policy = testing::SmallPolicy();
+  policy::Destination writing = policy.destinations[2];  // git
+  writing.name = "git-write";
+  writing.grant = "write";
+  policy.destinations.push_back(writing);
+  const Json routes = testing::BodiesOf(Built(testing::SmallInputs(policy)), kRouteType)["bump"];
+  std::vector<std::string> clusters, asked;
+  for (const Json& host : routes["virtual_hosts"]) {
+    if (host["domains"][0] != "git.test:443") continue;
+    EXPECT_TRUE(host["typed_per_filter_config"].empty());
+    for (const Json& route : host["routes"]) {
+      if (!route.contains("route")) continue;
+      clusters.push_back(route["route"]["cluster"]);
+      asked.push_back(route["match"]["dynamic_metadata"][0]["value"]["list_match"]["one_of"]
+                           ["string_match"]["exact"]);
+      const Json& rbac = route["typed_per_filter_config"]["envoy.filters.http.rbac"]["rbac"];
+      EXPECT_TRUE(
+          rbac["rules"]["policies"].contains(asked.back() == "write" ? "git-write" : "git"));
+    }
+  }
+  EXPECT_THAT(clusters,
+              ElementsAre("git:443/upgrade", "git:443", "git-write:443/upgrade", "git-write:443"));
+  EXPECT_THAT(asked, ElementsAre("git", "git", "write", "write"));
+}
+
 TEST(BuildStatic, RefusesWhatItCannotProve) {
   const auto code = [](const Inputs& inputs) {
     return BuildStatic(inputs, Types()).status().code();

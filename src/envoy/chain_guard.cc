@@ -199,8 +199,14 @@ base::Status CheckFilters(const Resource& listener, const Json& manager) {
   return absl::OkStatus();
 }
 
-// jwt_authn without a rule for a request lets it pass.
+// jwt_authn without a rule for a request lets it pass. Routes may ask for claims, which are known
+// only after it.
 base::Status CheckJwt(const Resource& filter) {
+  for (const Json& provider : At(filter.body, {"typed_config", "providers"})) {
+    if (!IsTrue(Member(provider, "clear_route_cache"))) {
+      return Refuse(filter.name, "the route is not picked again once the session is known");
+    }
+  }
   const Json& rules = At(filter.body, {"typed_config", "rules"});
   if (rules.empty()) return Refuse(filter.name, "jwt_authn has no rules");
   for (const Json& rule : rules) {

@@ -246,6 +246,12 @@ TEST_F(ChainGuard, RefusesAnInjectorThatLetsPassWithoutACredential) {
   ExpectRefused("still be attached");
 }
 
+TEST_F(ChainGuard, RefusesARouteThatIsPickedBeforeTheSessionIsKnown) {
+  Json& providers = Body(kExtensionType, "jwt_bump")["typed_config"]["providers"];
+  providers["tunnel"].erase("clear_route_cache");
+  ExpectRefused("not picked again");
+}
+
 TEST_F(ChainGuard, RefusesTokensThatNeedNotBeThere) {
   Json& rules = Body(kExtensionType, "jwt_bump")["typed_config"]["rules"];
   const Json right = rules;

@@ -13,7 +13,9 @@ Json Provider(const TokenTrust& trust, const char* header, const char* prefix,
               const char* metadata_key) {
   Json place = Json::object({{"name", header}});
   if (*prefix != '\0') place["value_prefix"] = prefix;
+  // What serves a host may depend on the session, so the route is picked again once that is known.
   return {{"issuer", trust.issuer},
+          {"clear_route_cache", true},
           {"audiences", Json::array({session::kTokenAudience})},
           {"require_expiration", true},
           {"clock_skew_seconds", trust.skew_s},

@@ -20,14 +20,17 @@ Json Rules(const char* action, const std::string& policy, Json permissions, Json
              {{"permissions", std::move(permissions)}, {"principals", std::move(principals)}}}}}};
 }
 
-Json Claim(const char* claim, Json value) {
-  return {{"sourced_metadata",
-           {{"metadata_source", "DYNAMIC"},
-            {"metadata_matcher",
-             {{"filter", kJwtNamespace},
-              {"path", Path({kSessionKey, claim})},
-              {"value", std::move(value)}}}}}};
+Json ClaimIs(const char* claim, Json value) {
+  return {
+      {"filter", kJwtNamespace}, {"path", Path({kSessionKey, claim})}, {"value", std::move(value)}};
 }
+
+Json Principal(Json matcher) {
+  return {{"sourced_metadata",
+           {{"metadata_source", "DYNAMIC"}, {"metadata_matcher", std::move(matcher)}}}};
+}
+
+Json Claim(const char* claim, Json value) { return Principal(ClaimIs(claim, std::move(value))); }
 
 Json AllOf(Json rules) { return {{"and_rules", {{"rules", std::move(rules)}}}}; }
 Json OneOf(Json rules) { return {{"or_rules", {{"rules", std::move(rules)}}}}; }
@@ -102,9 +105,7 @@ Json DestinationRbac(const policy::Destination& destination) {
   }
   Json ids = Json::array({Claim("sid", Json::object({{"present_match", true}}))});
   if (!destination.grant.empty()) {
-    ids.push_back(Claim(
-        "grants", {{"list_match",
-                    {{"one_of", Json::object({{"string_match", Exact(destination.grant)}})}}}}));
+    ids.push_back(Principal(HoldsGrant(destination.grant)));
   }
   const Json principal = {{"and_ids", {{"ids", std::move(ids)}}}};
   return Typed(
@@ -112,6 +113,11 @@ Json DestinationRbac(const policy::Destination& destination) {
       {{"rbac",
         {{"rules", Rules("ALLOW", destination.name, Json::array({AllOf(std::move(permissions))}),
                          Json::array({principal}))}}}});
+}
+
+Json HoldsGrant(const std::string& grant) {
+  const Json one_of = {{"one_of", Json::object({{"string_match", Exact(grant)}})}};
+  return ClaimIs("grants", Json::object({{"list_match", one_of}}));
 }
 
 Json NoRbac() { return Typed(kRbacPerRoute); }

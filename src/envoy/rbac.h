@@ -20,6 +20,8 @@ Json BaseRbac();
 // Per virtual host: SNI, a verified session, its grant, methods and paths.
 Json DestinationRbac(const policy::Destination& destination);
 // Per route: no RBAC, for routes that only ever answer with a fixed denial.
+// A metadata matcher: the verified session holds this grant.
+Json HoldsGrant(const std::string& grant);
 Json NoRbac();
 // Upstream: denies the deny-set but what `allow_private` opens.
 Json AddressRbac(const std::vector<policy::Cidr>& allow_private);

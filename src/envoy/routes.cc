@@ -38,23 +38,30 @@ Json Retry() {
           {"host_selection_retry_max_attempts", 3}};
 }
 
-Json Route(const policy::Destination& destination, std::uint16_t port, bool upgrade) {
+// `shared`: the session's grants say which of the host's destinations serves it.
+Json Route(const policy::Destination& destination, std::uint16_t port, bool upgrade, bool shared) {
   Json headers = Json::array({SniIs(destination.host)});
   if (upgrade) headers.push_back(IsWebSocket());
   // What leaves names the destination in our spelling, not in the guest's.
   const std::string authority =
       port == kHttpsPort ? destination.host : fmt::format("{}:{}", destination.host, port);
-  return {{"name", ClusterName(destination, port)},
-          {"match", {{"prefix", "/"}, {"headers", std::move(headers)}}},
-          {"metadata",
-           {{"filter_metadata", {{kRouteNamespace, {{kDestinationKey, destination.name}}}}}}},
-          {"route",
-           {{"cluster",
-             upgrade ? UpgradeClusterName(destination, port) : ClusterName(destination, port)},
-            {"host_rewrite_literal", authority},
-            {"timeout", "0s"},
-            {"idle_timeout", upgrade ? kUpgradeIdleTimeout : kIdleTimeout},
-            {"retry_policy", Retry()}}}};
+  Json match = {{"prefix", "/"}, {"headers", std::move(headers)}};
+  if (shared && !destination.grant.empty()) {
+    match["dynamic_metadata"] = Json::array({HoldsGrant(destination.grant)});
+  }
+  Json route = {{"name", ClusterName(destination, port)},
+                {"match", std::move(match)},
+                {"metadata",
+                 {{"filter_metadata", {{kRouteNamespace, {{kDestinationKey, destination.name}}}}}}},
+                {"route",
+                 {{"cluster", upgrade ? UpgradeClusterName(destination, port)
+                                      : ClusterName(destination, port)},
+                  {"host_rewrite_literal", authority},
+                  {"timeout", "0s"},
+                  {"idle_timeout", upgrade ? kUpgradeIdleTimeout : kIdleTimeout},
+                  {"retry_policy", Retry()}}}};
+  if (shared) route["typed_per_filter_config"] = {{kRbacFilter, DestinationRbac(destination)}};
+  return route;
 }
 
 // Fixed denial; RBAC is off here because its own answer would hide the better reason.
@@ -84,18 +91,27 @@ std::string UpgradeClusterName(const policy::Destination& destination, std::uint
   return fmt::format("{}:{}/upgrade", destination.name, port);
 }
 
-Json VirtualHost(const policy::Destination& destination, std::uint16_t port) {
-  Json domains = Json::array({fmt::format("{}:{}", destination.host, port)});
-  if (port == kHttpsPort) domains.push_back(destination.host);
-  Json overrides = {{kRbacFilter, DestinationRbac(destination)}};
-  if (destination.authorize == policy::Authorize::kConnection) {
-    overrides[kExtAuthzFilter] = SkipVetted(destination, port);
+Json VirtualHost(const std::vector<const policy::Destination*>& serving, std::uint16_t port) {
+  const policy::Destination& first = *serving.front();
+  const bool shared = serving.size() > 1;
+  Json domains = Json::array({fmt::format("{}:{}", first.host, port)});
+  if (port == kHttpsPort) domains.push_back(first.host);
+  Json overrides = Json::object();
+  if (!shared) overrides[kRbacFilter] = DestinationRbac(first);
+  if (first.authorize == policy::Authorize::kConnection) {
+    overrides[kExtAuthzFilter] = SkipVetted(first, port);
   }
-  return {{"name", ClusterName(destination, port)},
+  Json routes = Json::array({NoConnect()});
+  for (const policy::Destination* destination : serving) {
+    for (const bool upgrade : {true, false}) {
+      routes.push_back(Route(*destination, port, upgrade, shared));
+    }
+  }
+  routes.push_back(Misdirected());
+  return {{"name", ClusterName(first, port)},
           {"domains", std::move(domains)},
           {"typed_per_filter_config", std::move(overrides)},
-          {"routes", Json::array({NoConnect(), Route(destination, port, true),
-                                  Route(destination, port, false), Misdirected()})}};
+          {"routes", std::move(routes)}};
 }
 
 Json UnlistedHost() {

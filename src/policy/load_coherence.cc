@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "fmt/format.h"
 #include "policy/host_name.h"
@@ -73,21 +74,52 @@ void CheckCredentials(Reader& reader, const Draft& draft) {
   }
 }
 
-void CheckOverlaps(Reader& reader, const Draft& draft) {
-  std::map<std::pair<std::string_view, std::uint16_t>, std::size_t> first_owner;
+// Of those for one host and port the first that a session's grants open serves it: one behind a
+// destination that is open to the same sessions would never be reached.
+void CheckReachable(Reader& reader, const Draft& draft, std::size_t index,
+                    const std::vector<std::size_t>& before, std::uint16_t port) {
+  const auto& destinations = draft.policy.destinations;
+  const Destination& destination = destinations[index];
+  for (const std::size_t earlier : before) {
+    const Destination& other = destinations[earlier];
+    if (!other.grant.empty() && other.grant != destination.grant) continue;
+    const std::string whose =
+        other.grant.empty() ? "any session" : "every session that holds " + other.grant;
+    return reader.Add(
+        FieldOf(reader, draft, index, "host"),
+        fmt::format("{}:{} is served for {} by {} on line {}, which comes first: give them "
+                    "different grants, and the one without a grant the last place",
+                    destination.host, port, whose, other.name, other.line));
+  }
+}
+
+// A tunnel is vetted for a host and port, not for what a session may do there.
+void CheckAskedOften(Reader& reader, const Draft& draft, const std::vector<std::size_t>& sharing) {
+  for (const std::size_t index : sharing) {
+    if (draft.policy.destinations[index].authorize != Authorize::kConnection) continue;
+    reader.Add(FieldOf(reader, draft, index, "authorize"),
+               "connection cannot be said where the session's grants tell which of several "
+               "destinations serves a host: write request, or leave the key out");
+  }
+}
+
+void CheckSharedHosts(Reader& reader, const Draft& draft) {
+  std::map<std::pair<std::string_view, std::uint16_t>, std::vector<std::size_t>> owners;
   for (std::size_t i = 0; i < draft.policy.destinations.size(); ++i) {
     const Destination& destination = draft.policy.destinations[i];
     if (destination.host.empty()) continue;
     for (const std::uint16_t port : destination.ports) {
-      const auto [first, inserted] =
-          first_owner.emplace(std::pair(std::string_view(destination.host), port), i);
-      if (inserted) continue;
-      const Destination& other = draft.policy.destinations[first->second];
-      reader.AddNotYet(FieldOf(reader, draft, i, "host"),
-                       fmt::format("a second destination for {}:{}, beside {} on line {}",
-                                   destination.host, port, other.name, other.line));
-      break;
+      owners[{destination.host, port}].push_back(i);
     }
+  }
+  for (const auto& [place, sharing] : owners) {
+    if (sharing.size() == 1) continue;
+    for (std::size_t nth = 1; nth < sharing.size(); ++nth) {
+      const std::vector<std::size_t> before(sharing.begin(),
+                                            sharing.begin() + static_cast<std::ptrdiff_t>(nth));
+      CheckReachable(reader, draft, sharing[nth], before, place.second);
+    }
+    CheckAskedOften(reader, draft, sharing);
   }
 }
 
@@ -120,7 +152,7 @@ void CheckTunnels(Reader& reader, const Draft& draft) {
 
 void CheckCoherence(Reader& reader, const Located& root, const Draft& draft) {
   CheckCredentials(reader, draft);
-  CheckOverlaps(reader, draft);
+  CheckSharedHosts(reader, draft);
   CheckResolvable(reader, root, draft);
   CheckTunnels(reader, draft);
 }

@@ -190,6 +190,26 @@ TEST(LoadLaterKeys, AStorageListenerIsNoneOfThem) {
   EXPECT_TRUE(result.mistakes[0].not_supported_yet);
 }
 
+TEST(LoadSharedHosts, MustEachBeReachable) {
+  const auto load = [](std::string_view first, std::string_view second) {
+    return LoadTail("destinations:\n- {name: a, host: one.example, " + std::string(first) +
+                    "}\n- {name: b, host: one.example, " + std::string(second) + "}\n");
+  };
+  EXPECT_TRUE(load("grant: write", "grant: read").ok());
+  EXPECT_TRUE(load("grant: write", "ports: [443]").ok());
+  EXPECT_TRUE(load("ports: [443]", "ports: [8443]").ok());
+  EXPECT_THAT(Only(LoadTail("destinations: [{name: a, host: a.example, ports: [1, 2]},\n"
+                            "{name: b, host: A.example., ports: [2, 3]}]\n")),
+              HasSubstr("a.example:2 is served for any session by a"));
+  EXPECT_THAT(Only(load("ports: [443]", "grant: read")),
+              HasSubstr("exeat.yaml:7: destinations[1].host: one.example:443 is served for any "
+                        "session by a on line 6, which comes first"));
+  EXPECT_THAT(Only(load("grant: read", "grant: read, ports: [8443, 443]")),
+              HasSubstr("for every session that holds read by a on line 6"));
+  EXPECT_THAT(Only(load("grant: write, authorize: connection", "grant: read")),
+              HasSubstr("exeat.yaml:6: destinations[0].authorize: connection cannot be said"));
+}
+
 // The file of a finished exeat: what this version does not have yet is all that is wrong with it.
 constexpr std::string_view kFinished = R"(version: 1
 deployment: acme-dev

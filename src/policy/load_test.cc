@@ -38,14 +38,6 @@ std::string Only(const LoadResult& result) {
 }
 std::string OnlyOf(std::string_view tail) { return Only(LoadTail(tail)); }
 
-void ExpectNotYet(std::string_view tail, std::string_view key) {
-  const LoadResult result = LoadTail(tail);
-  ASSERT_EQ(result.mistakes.size(), 1U) << tail << testing::PrintToString(Texts(result));
-  EXPECT_TRUE(result.mistakes[0].not_supported_yet) << tail;
-  EXPECT_THAT(result.mistakes[0].message, testing::StartsWith("not supported yet")) << tail;
-  EXPECT_EQ(result.mistakes[0].key, key);
-}
-
 constexpr std::string_view kWhole = R"(version: 1
 deployment: acme-dev
 state: ./state
@@ -430,16 +422,6 @@ TEST(LoadDestination, NamesAreUnique) {
                      "- {name: k, kind: bearer, source: {file: b}}\n"),
               HasSubstr("exeat.yaml:8: credentials[1].name: k is taken by the credential on "
                         "line 7"));
-}
-
-TEST(LoadDestination, ASecondOneForAHostAndPortIsNotSupportedYet) {
-  ExpectNotYet(
-      "destinations:\n- {name: a, host: a.example, ports: [1, 2]}\n"
-      "- {name: b, host: A.example., ports: [2, 3]}\n",
-      "destinations[1].host");
-  EXPECT_TRUE(LoadTail("destinations:\n- {name: a, host: a.example, ports: [1]}\n"
-                       "- {name: b, host: a.example, ports: [2]}\n")
-                  .ok());
 }
 
 }  // namespace

@@ -47,6 +47,14 @@ bool Destination::operator==(const Destination& other) const {
   return Compared(*this) == Compared(other);
 }
 
+bool Destination::Serves(std::uint16_t port) const {
+  return std::find(ports.begin(), ports.end(), port) != ports.end();
+}
+
+bool Destination::IsOpenTo(const std::vector<std::string>& grants) const {
+  return grant.empty() || std::find(grants.begin(), grants.end(), grant) != grants.end();
+}
+
 Directory& Directory::operator=(const Directory&) {
   filled_ = false;
   hosts_.clear();
@@ -67,23 +75,41 @@ void Directory::Fill(const Policy& policy) {
   filled_ = true;
 }
 
-const Destination* Policy::Find(std::string_view host, std::uint16_t port) const {
-  const auto serves = [port](const Destination& destination) {
-    const auto& ports = destination.ports;
-    return std::find(ports.begin(), ports.end(), port) != ports.end();
-  };
-  if (directory.filled()) {
-    const auto found = directory.hosts_.find(host);
-    if (found == directory.hosts_.end()) return nullptr;
+template <typename Visit>
+void Directory::Each(const Policy& policy, std::string_view host, const Visit& visit) const {
+  if (filled_) {
+    const auto found = hosts_.find(host);
+    if (found == hosts_.end()) return;
     for (const Destination* destination : found->second) {
-      if (serves(*destination)) return destination;
+      if (visit(*destination)) return;
     }
-    return nullptr;
+    return;
   }
-  for (const Destination& destination : destinations) {
-    if (destination.host == host && serves(destination)) return &destination;
+  for (const Destination& destination : policy.destinations) {
+    if (destination.host == host && visit(destination)) return;
   }
-  return nullptr;
+}
+
+const Destination* Policy::Find(std::string_view host, std::uint16_t port) const {
+  const Destination* found = nullptr;
+  directory.Each(*this, host, [&](const Destination& destination) {
+    if (destination.Serves(port)) found = &destination;
+    return found != nullptr;
+  });
+  return found;
+}
+
+const Destination* Policy::FindFor(std::string_view host, std::uint16_t port,
+                                   const std::vector<std::string>& grants) const {
+  const Destination* first = nullptr;
+  const Destination* open = nullptr;
+  directory.Each(*this, host, [&](const Destination& destination) {
+    if (!destination.Serves(port)) return false;
+    if (first == nullptr) first = &destination;
+    if (destination.IsOpenTo(grants)) open = &destination;
+    return open != nullptr;
+  });
+  return open != nullptr ? open : first;
 }
 
 bool Policy::HasHost(std::string_view host) const {
@@ -94,15 +120,18 @@ bool Policy::HasHost(std::string_view host) const {
 }
 
 std::vector<const Destination*> Policy::At(std::string_view host) const {
-  if (directory.filled()) {
-    const auto found = directory.hosts_.find(host);
-    if (found == directory.hosts_.end()) return {};
-    return found->second;
-  }
   std::vector<const Destination*> served;
-  for (const Destination& destination : destinations) {
-    if (destination.host == host) served.push_back(&destination);
-  }
+  directory.Each(*this, host, [&](const Destination& destination) {
+    served.push_back(&destination);
+    return false;
+  });
+  return served;
+}
+
+std::vector<const Destination*> Policy::At(std::string_view host, std::uint16_t port) const {
+  std::vector<const Destination*> served = At(host);
+  std::erase_if(served,
+                [port](const Destination* destination) { return !destination->Serves(port); });
   return served;
 }
 

@@ -76,6 +76,10 @@ struct Destination {
   Authorize authorize = Authorize::kRequest;
   int line = 0;  // in the file, for `why`; not compared
   bool operator==(const Destination& other) const;
+
+  bool Serves(std::uint16_t port) const;
+  // Whether a session that holds these grants may go there.
+  bool IsOpenTo(const std::vector<std::string>& grants) const;
 };
 
 struct Listeners {
@@ -136,6 +140,11 @@ class Directory {
   friend PolicyPtr Share(Policy policy);
   void Fill(const Policy& policy);
 
+  // Calls `visit` with each destination that has this canonical host, in the order of the file,
+  // until it returns true.
+  template <typename Visit>
+  void Each(const Policy& policy, std::string_view host, const Visit& visit) const;
+
   bool filled_ = false;
   std::unordered_map<std::string_view, std::vector<const Destination*>> hosts_;
   std::unordered_map<std::string_view, const Destination*> destinations_;
@@ -168,12 +177,18 @@ struct Policy {
   int upstream_trust_line = 0;              // in the file, 0 when it is silent
   Directory directory;
 
-  // The destination that serves this canonical host on this port, or nullptr.
+  // The first destination that serves this canonical host on this port, or nullptr.
   const Destination* Find(std::string_view host, std::uint16_t port) const;
+  // Of those that do, the first that is open to a session with these grants: that one serves it.
+  // When none is, as Find.
+  const Destination* FindFor(std::string_view host, std::uint16_t port,
+                             const std::vector<std::string>& grants) const;
   // Whether any destination has this canonical host, on whatever port.
   bool HasHost(std::string_view host) const;
   // All destinations that have this canonical host, in the order of the file.
   std::vector<const Destination*> At(std::string_view host) const;
+  // Those of them that serve this port.
+  std::vector<const Destination*> At(std::string_view host, std::uint16_t port) const;
   const Destination* FindDestination(std::string_view name) const;
   const Credential* FindCredential(std::string_view name) const;
 };

@@ -33,6 +33,31 @@ TEST(Policy, FindsByHostAndPort) {
   EXPECT_TRUE(policy.HasHost("api.github.com"));
 }
 
+TEST(Policy, TheFirstThatIsOpenToASessionServesIt) {
+  Policy policy = TwoPorts();
+  policy.destinations[0].grant = "write";
+  policy.destinations.push_back(policy.destinations[0]);
+  policy.destinations.back().name = "reading";
+  policy.destinations.back().grant = "read";
+  const auto served = [&](std::uint16_t port, const std::vector<std::string>& grants) {
+    const Destination* searched = policy.FindFor("api.github.com", port, grants);
+    const PolicyPtr shared = Share(policy);
+    const Destination* found = shared->FindFor("api.github.com", port, grants);
+    EXPECT_EQ(searched == nullptr, found == nullptr);
+    if (searched == nullptr || found == nullptr) return std::string("none");
+    EXPECT_EQ(searched->name, found->name);
+    return found->name;
+  };
+  EXPECT_EQ(served(443, {"read"}), "reading");
+  EXPECT_EQ(served(443, {"write"}), "main");
+  EXPECT_EQ(served(443, {"read", "write"}), "main");
+  EXPECT_EQ(served(443, {}), "main");  // and is refused there: it is not open to the session
+  EXPECT_FALSE(policy.FindFor("api.github.com", 443, {})->IsOpenTo({}));
+  EXPECT_EQ(served(9443, {}), "other");
+  EXPECT_EQ(served(22, {"read"}), "none");
+  EXPECT_EQ(policy.At("api.github.com", 443).size(), 2U);
+}
+
 TEST(Policy, NeverFindsALookAlike) {
   const Policy policy = TwoPorts();
   for (const std::string_view host :

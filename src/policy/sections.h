@@ -29,8 +29,8 @@ void ReadResolver(Reader& reader, const Located& root, Draft& draft);
 std::optional<SharedStore> ReadStore(Reader& reader, const Located& root);
 
 // What only shows when all sections are known: references, one credential at two registrable
-// domains, two destinations for one host and port, hosts that nothing resolves, tunnels that
-// nothing opens.
+// domains, a destination that another one hides, hosts that nothing resolves, tunnels that nothing
+// opens.
 void CheckCoherence(Reader& reader, const Located& root, const Draft& draft);
 
 // A host written as a value, in canonical form.

@@ -61,12 +61,12 @@ class Stream:
             assert self.problem is None, repr(self.problem)
         return True
 
-    def broken(self):
+    def broken(self, within_s=5):
         """Waits for the guest's program to see the end, and says whether it looks broken."""
         if self._thread is None:
             self._run()
         else:
-            self._thread.join(5)
+            self._thread.join(within_s)
         assert self.problem is not None, "the guest sees no end"
         return isinstance(self.problem, BREAKS) and not isinstance(self.problem, TimeoutError)
 

@@ -18,7 +18,9 @@ set(services
   envoy/service/discovery/v3/ads.proto
   envoy/service/auth/v3/external_auth.proto
   envoy/service/accesslog/v3/als.proto)
-set(roots ${services} envoy/extensions/transport_sockets/tls/v3/secret.proto)
+set(roots ${services}
+  envoy/extensions/transport_sockets/tls/v3/secret.proto
+  envoy/extensions/filters/http/aws_request_signing/v3/aws_request_signing.proto)
 file(MAKE_DIRECTORY ${api_dir}/envoy_api)
 execute_process(
   COMMAND ${EXEAT_PYTHON} ${PROJECT_SOURCE_DIR}/tools/envoy-descriptors ${envoy_binary}

@@ -134,17 +134,20 @@ void RunningEdge::Follow(const policy::PolicyPtr& policy) {
   resolver_->Follow(Effective(*policy));
   watch_->Follow(policy);
   AwaitAddresses();
-  std::set<std::string> clusters, secrets;
+  std::set<std::string> clusters, secrets, filters = {envoy::kRevokedFilter};
   for (const auto& destination : policy->destinations) {
     for (const auto port : destination.ports) {
       clusters.insert(envoy::ClusterName(destination, port));
     }
   }
   for (const auto& credential : policy->credentials) {
-    for (std::string& name : envoy::SecretNames(credential)) secrets.insert(std::move(name));
+    for (envoy::Published& one : envoy::PublishedFor(credential)) {
+      (one.type_url == envoy::kSecretType ? secrets : filters).insert(std::move(one.name));
+    }
   }
   ads_.Keep(envoy::kEndpointType, clusters);
   ads_.Keep(envoy::kSecretType, secrets);
+  ads_.Keep(envoy::kExtensionType, filters);
 }
 
 void RunningEdge::AwaitAddresses() {

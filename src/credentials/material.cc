@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "credentials/aws_keys.h"
 #include "crypto/key_pair.h"
 #include "fmt/format.h"
 #include "policy/secret_line.h"
@@ -46,11 +47,31 @@ base::StatusOr<Material> ReadPair(const policy::Credential& credential) {
   return material;
 }
 
+base::StatusOr<Material> ReadAwsKeys(const std::string& path) {
+  ASSIGN_OR_RETURN(const base::Secret content, Private(path));
+  auto keys = ParseAwsKeys(content.Reveal());
+  if (!keys.ok()) return base::Annotate(keys.status(), path);
+  Material material;
+  material.value = std::move(keys->secret_access_key);
+  material.access_key_id = std::move(keys->access_key_id);
+  material.session_token = std::move(keys->session_token);
+  return material;
+}
+
 }  // namespace
 
 base::StatusOr<Material> ReadMaterial(const policy::Credential& credential) {
-  return credential.kind == policy::CredentialKind::kMtls ? ReadPair(credential)
-                                                          : ReadLine(credential.file);
+  switch (credential.kind) {
+    case policy::CredentialKind::kMtls:
+      return ReadPair(credential);
+    case policy::CredentialKind::kAwsSigv4:
+      return ReadAwsKeys(credential.file);
+    case policy::CredentialKind::kHeader:
+    case policy::CredentialKind::kBearer:
+    case policy::CredentialKind::kBasic:
+      return ReadLine(credential.file);
+  }
+  return base::MakeStatus(base::StatusCode::kInternal, "a credential of no kind");
 }
 
 }  // namespace exeat::credentials

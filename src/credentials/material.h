@@ -19,8 +19,11 @@ namespace exeat::credentials {
 inline constexpr std::size_t kMaxFileBytes = 16 * 1024;
 
 struct Material {
-  base::Secret value;       // as it stands in its file; kMtls: the private key, PEM
-  std::string certificate;  // kMtls: the chain, PEM
+  // As it stands in its file; kMtls: the private key, PEM; kAwsSigv4: the secret access key.
+  base::Secret value;
+  std::string certificate;     // kMtls: the chain, PEM
+  std::string access_key_id;   // kAwsSigv4
+  base::Secret session_token;  // kAwsSigv4; empty where the keys are long-lived
 
   bool empty() const { return value.empty(); }
 };

@@ -170,7 +170,7 @@ base::Status Builder::AddRoutes() {
         if (!seen.emplace(destination.host, port).second) continue;
         const std::vector<const policy::Destination*> serving = policy_.At(destination.host, port);
         RETURN_IF_ERROR(CheckShared(serving));
-        hosts.push_back(VirtualHost(serving, port));
+        hosts.push_back(VirtualHost(policy_, serving, port));
         if (hosts.size() < kBatch) continue;
         RETURN_IF_ERROR(AddHosts(routes, head, std::exchange(hosts, Json::array())));
       }

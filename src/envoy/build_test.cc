@@ -100,7 +100,7 @@ TEST(BuildStatic, HoldsFiveThousandDestinationsInTheBytesThatAreTheirOwn) {
     longest = std::max(longest, resource.value.size());
   }
   EXPECT_EQ(clusters, 2u * 5001u);     // one has two ports
-  EXPECT_EQ(commons.size(), 2u * 5u);  // four credentials, and none
+  EXPECT_EQ(commons.size(), 2u * 6u);  // five credentials, and none
   EXPECT_LE(longest, 500u);            // the one that presents a certificate
   EXPECT_LE(own_bytes, clusters * 400u);
   EXPECT_LE(routes_bytes, 5001u * 2000u);
@@ -272,6 +272,7 @@ TEST(Golden, HoldsEveryKindOfResource) {
   auto clusters = testing::BodiesOf(resources, kClusterType);
   ExpectGolden("cluster_header_credential.json", clusters["anthropic:443"].dump(1));
   ExpectGolden("cluster_upgrade_basic_credential.json", clusters["git:443/upgrade"].dump(1));
+  ExpectGolden("cluster_aws_credential.json", clusters["s3:443"].dump(1));
   ExpectGolden("cluster_mtls_credential.json", clusters["bank:443"].dump(1));
   ExpectGolden("cluster_no_credential.json", clusters["docs:443"].dump(1));
   ExpectGolden("bootstrap.json", BuildBootstrap({.node_id = "edge-1",

@@ -229,11 +229,15 @@ TEST_F(ChainGuard, RefusesACredentialOverUnverifiedTls) {
 }
 
 TEST_F(ChainGuard, RefusesACertificateWithoutAGate) {
+  for (const char* name : {"bank:443", "s3:443"}) {
+    Json& gated = HttpFiltersOf(Cluster(name));
+    const Json whole = gated;
+    gated.erase(1);
+    ExpectRefused("still be attached");
+    gated = whole;
+  }
   Json& filters = HttpFiltersOf(Cluster("bank:443"));
   const Json right = filters;
-  filters.erase(1);
-  ExpectRefused("still be attached");
-  filters = right;
   filters[1]["typed_config"]["credential"]["typed_config"]["header"] = "x-other";
   ExpectRefused("still be attached");
   filters = right;

@@ -5,6 +5,7 @@
 
 #include "envoy/guard_reading.h"
 #include "envoy/names.h"
+#include "envoy/resource.h"
 
 namespace exeat::envoy {
 namespace {
@@ -14,6 +15,8 @@ using policy::CredentialKind;
 constexpr char kInjectorFilter[] = "envoy.filters.http.credential_injector";
 constexpr char kInjector[] =
     "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector";
+constexpr char kSignerMessage[] =
+    "envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning";
 constexpr char kGeneric[] = "envoy.extensions.http.injected_credentials.generic.v3.Generic";
 
 Json SecretFromAds(const std::string& name) {
@@ -43,9 +46,20 @@ const char* ValuePrefix(CredentialKind kind) {
       return "Basic ";
     case CredentialKind::kHeader:
     case CredentialKind::kMtls:
+    case CredentialKind::kAwsSigv4:
       return "";
   }
   return "";
+}
+
+// Envoy has no SDS for the keys that sign: the whole filter is discovered.
+Json Signer(const policy::Credential& credential) {
+  Json source = FromAds();
+  source["initial_fetch_timeout"] = "2s";
+  return {{"name", CredentialSecretName(credential)},
+          {"config_discovery",
+           {{"config_source", std::move(source)},
+            {"type_urls", Json::array({TypeUrl(kSignerMessage)})}}}};
 }
 
 bool IsStrictInjector(const Json& filter) {
@@ -69,13 +83,19 @@ std::string GateSecretName(const policy::Credential& credential) {
 }
 
 bool HasGate(const policy::Credential& credential) {
-  return credential.kind == CredentialKind::kMtls;
+  return credential.kind == CredentialKind::kMtls || credential.kind == CredentialKind::kAwsSigv4;
 }
 
-std::vector<std::string> SecretNames(const policy::Credential& credential) {
-  std::vector<std::string> names = {CredentialSecretName(credential)};
-  if (HasGate(credential)) names.push_back(GateSecretName(credential));
-  return names;
+std::vector<Published> PublishedFor(const policy::Credential& credential) {
+  const bool is_filter = credential.kind == CredentialKind::kAwsSigv4;
+  std::vector<Published> all = {
+      {is_filter ? kExtensionType : kSecretType, CredentialSecretName(credential)}};
+  if (HasGate(credential)) all.push_back({kSecretType, GateSecretName(credential)});
+  return all;
+}
+
+bool SignsNoBody(const policy::Credential& credential) {
+  return credential.service == "s3" || credential.service.starts_with("s3-");
 }
 
 std::vector<Json> FiltersBeforeHygiene(const policy::Credential& credential) {
@@ -85,6 +105,7 @@ std::vector<Json> FiltersBeforeHygiene(const policy::Credential& credential) {
 
 std::vector<Json> FiltersAfterHygiene(const policy::Credential& credential) {
   if (credential.kind == CredentialKind::kMtls) return {};
+  if (credential.kind == CredentialKind::kAwsSigv4) return {Signer(credential)};
   return {Injector(kInjectorFilter, Generic(credential.header, CredentialSecretName(credential),
                                             ValuePrefix(credential.kind)))};
 }
@@ -100,13 +121,17 @@ Json ClientCertificates(const policy::Credential* credential) {
 Attaches WhatAttaches(const Json& http_filters, const Json& tls_context) {
   bool injects = false;
   Visit(http_filters, [&](const Json& node) { injects |= HasType(node, kInjector); });
-  const bool presents = !Member(tls_context, "tls_certificate_sds_secret_configs").empty() ||
-                        !Member(tls_context, "tls_certificates").empty();
-  if (!injects && !presents) return Attaches::kNothing;
+  bool needs_gate = !Member(tls_context, "tls_certificate_sds_secret_configs").empty() ||
+                    !Member(tls_context, "tls_certificates").empty();
+  for (const Json& filter : http_filters) {
+    needs_gate |= !Member(filter, "config_discovery").is_null() ||
+                  HasType(Member(filter, "typed_config"), kSignerMessage);
+  }
+  if (!injects && !needs_gate) return Attaches::kNothing;
   const auto any = [&](bool (*is)(const Json&)) {
     return std::any_of(http_filters.begin(), http_filters.end(), is);
   };
-  return any(presents ? IsGate : IsStrictInjector) ? Attaches::kRevocably : Attaches::kForEver;
+  return any(needs_gate ? IsGate : IsStrictInjector) ? Attaches::kRevocably : Attaches::kForEver;
 }
 
 }  // namespace exeat::envoy

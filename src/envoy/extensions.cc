@@ -13,6 +13,8 @@
 namespace exeat::envoy {
 namespace {
 
+using policy::CredentialKind;
+
 constexpr char kClusterFilters[] = "envoy.filters.http.upstream";
 constexpr char kFilterState[] = "filter_state.object";
 constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -37,6 +39,9 @@ void AddNode(const Json& node, std::set<Need>& needs) {
   if (HasType(node, kHttpOptions)) {
     for (const Json& filter : Member(node, "http_filters")) {
       AddType(Member(filter, "typed_config"), kClusterFilters, needs);
+      for (const Json& url : At(filter, {"config_discovery", "type_urls"})) {
+        AddType({{"@type", url}}, kClusterFilters, needs);
+      }
     }
   }
   const Json& key = Member(node, "object_key");
@@ -60,15 +65,20 @@ Inputs Everything() {
   policy.listeners = {policy::SocketAddress::Parse("127.0.0.1:1"),
                       policy::SocketAddress::Parse("127.0.0.1:2")};
   policy.limits = policy::RateLimit{1, 1};
-  policy.credentials = {{.name = "c", .file = "/c"}};
-  policy.destinations = {{.name = "d",
-                          .host = "d.test",
-                          .ports = {443},
-                          .credential = "c",
-                          .grant = "g",
-                          .allow = {{{.methods = {"GET"}, .path = policy::PathRule::Parse("/**")}}},
-                          .limits = policy.limits,
-                          .authorize = policy::Authorize::kConnection}};
+  for (const CredentialKind kind :
+       {CredentialKind::kBearer, CredentialKind::kMtls, CredentialKind::kAwsSigv4}) {
+    const std::string name = fmt::format("d{}", policy.credentials.size());
+    policy.credentials.push_back({.name = name, .kind = kind});
+    policy.destinations.push_back(
+        {.name = name,
+         .host = name + ".test",
+         .ports = {443},
+         .credential = name,
+         .grant = "g",
+         .allow = {{{.methods = {"GET"}, .path = policy::PathRule::Parse("/**")}}},
+         .limits = policy.limits,
+         .authorize = policy::Authorize::kConnection});
+  }
   return {.policy = std::make_shared<const policy::Policy>(std::move(policy)),
           .jwks = R"({"keys":[]})",
           .trust_pem = "-----BEGIN CERTIFICATE-----\n",

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "envoy/asked_once.h"
+#include "envoy/credential_filters.h"
 #include "envoy/hygiene.h"
 #include "envoy/names.h"
 #include "envoy/rbac.h"
@@ -18,6 +19,9 @@ constexpr char kRbacFilter[] = "envoy.filters.http.rbac";
 // Long answers are normal (streams, downloads): silence ends a request, not its age.
 constexpr char kIdleTimeout[] = "300s";
 constexpr char kUpgradeIdleTimeout[] = "3600s";
+
+// Held for a signature; without this it is the listener's buffer, 64 KiB.
+constexpr std::uint32_t kMostBodyHeld = 8'388'608;
 
 Json SniIs(const std::string& host) {
   return {{"name", kSniHeader}, {"string_match", Exact(host)}};
@@ -38,8 +42,16 @@ Json Retry() {
           {"host_selection_retry_max_attempts", 3}};
 }
 
+// A body that is signed is held until it is whole.
+bool HoldsBody(const policy::Policy& policy, const policy::Destination& destination) {
+  const policy::Credential* credential = policy.FindCredential(destination.credential);
+  return credential != nullptr && credential->kind == policy::CredentialKind::kAwsSigv4 &&
+         !SignsNoBody(*credential);
+}
+
 // `shared`: the session's grants say which of the host's destinations serves it.
-Json Route(const policy::Destination& destination, std::uint16_t port, bool upgrade, bool shared) {
+Json Route(const policy::Policy& policy, const policy::Destination& destination, std::uint16_t port,
+           bool upgrade, bool shared) {
   Json headers = Json::array({SniIs(destination.host)});
   if (upgrade) headers.push_back(IsWebSocket());
   // What leaves names the destination in our spelling, not in the guest's.
@@ -60,6 +72,7 @@ Json Route(const policy::Destination& destination, std::uint16_t port, bool upgr
                   {"timeout", "0s"},
                   {"idle_timeout", upgrade ? kUpgradeIdleTimeout : kIdleTimeout},
                   {"retry_policy", Retry()}}}};
+  if (HoldsBody(policy, destination)) route["request_body_buffer_limit"] = kMostBodyHeld;
   if (shared) route["typed_per_filter_config"] = {{kRbacFilter, DestinationRbac(destination)}};
   return route;
 }
@@ -91,7 +104,8 @@ std::string UpgradeClusterName(const policy::Destination& destination, std::uint
   return fmt::format("{}:{}/upgrade", destination.name, port);
 }
 
-Json VirtualHost(const std::vector<const policy::Destination*>& serving, std::uint16_t port) {
+Json VirtualHost(const policy::Policy& policy,
+                 const std::vector<const policy::Destination*>& serving, std::uint16_t port) {
   const policy::Destination& first = *serving.front();
   const bool shared = serving.size() > 1;
   Json domains = Json::array({fmt::format("{}:{}", first.host, port)});
@@ -104,7 +118,7 @@ Json VirtualHost(const std::vector<const policy::Destination*>& serving, std::ui
   Json routes = Json::array({NoConnect()});
   for (const policy::Destination* destination : serving) {
     for (const bool upgrade : {true, false}) {
-      routes.push_back(Route(*destination, port, upgrade, shared));
+      routes.push_back(Route(policy, *destination, port, upgrade, shared));
     }
   }
   routes.push_back(Misdirected());

@@ -25,7 +25,8 @@ std::string UpgradeClusterName(const policy::Destination& destination, std::uint
 Json RoutesHead(const policy::Policy& policy);
 // Of all destinations that serve one host on this port, in the order of the policy: the first that
 // is open to the session serves the request.
-Json VirtualHost(const std::vector<const policy::Destination*>& serving, std::uint16_t port);
+Json VirtualHost(const policy::Policy& policy,
+                 const std::vector<const policy::Destination*>& serving, std::uint16_t port);
 // The virtual host of every name that is not listed.
 Json UnlistedHost();
 

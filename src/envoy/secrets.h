@@ -1,4 +1,4 @@
-// Secrets over SDS: leaves, injected credentials, the trust bundle.
+// Secrets: leaves, credentials, the trust bundle. Over SDS, but for the keys that sign.
 //
 // Never:     a value in `body`, an error or a version: versions are salted for each process, so
 //            that a short credential cannot be guessed from one that a dump shows.

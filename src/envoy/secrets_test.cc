@@ -46,6 +46,36 @@ TEST(BuildCredential, PublishesAnEmptyValueBlankSoThatEnvoyRefuses) {
   }
 }
 
+TEST(BuildCredential, PublishesKeysThatSignAsAFilterBehindAGate) {
+  policy::Credential aws = {.name = "s3",
+                            .kind = policy::CredentialKind::kAwsSigv4,
+                            .service = "s3",
+                            .region = "eu-west-1"};
+  credentials::Material keys;
+  keys.access_key_id = "AKID";
+  keys.value = base::Secret("hunter2");
+  keys.session_token = base::Secret("token2");
+  const auto open = BuildCredential(aws, keys);
+  ASSERT_TRUE(open.ok()) << open.status();
+  ASSERT_EQ(open->size(), 2u);
+  const Resource& filter = open->front();
+  EXPECT_EQ(filter.type_url, kExtensionType);
+  EXPECT_EQ(filter.name, "credential:s3");
+  EXPECT_THAT(filter.body.dump(), Not(HasSubstr("hunter2")));
+  const Json config = (*testing::Types().ToJson(kExtensionType, filter.value))["typed_config"];
+  EXPECT_EQ(config["service_name"], "s3");
+  EXPECT_EQ(config["use_unsigned_payload"], true);
+  const Json inline_keys = config["credential_provider"]["inline_credential"];
+  EXPECT_EQ(inline_keys["access_key_id"], "AKID");
+  EXPECT_EQ(inline_keys["secret_access_key"], "hunter2");
+  EXPECT_EQ(inline_keys["session_token"], "token2");
+  aws.service = "execute-api";
+  EXPECT_FALSE((*testing::Types().ToJson(kExtensionType,
+                                         BuildCredential(aws, keys)->front().value))["typed_config"]
+                   .value("use_unsigned_payload", false));
+  EXPECT_EQ(BuildCredential(aws, {})->size(), 1u);
+}
+
 TEST(BuildCredential, KeepsTheValueOutOfBodyAndVersion) {
   const auto secret = [](std::string_view value) { return Built({.name = "git"}, value)->front(); };
   EXPECT_THAT(secret("hunter2").body.dump(), Not(HasSubstr("hunter2")));

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "envoy/testing/inlined.h"
 #include "envoy/testing/small_policy.h"
@@ -45,6 +46,18 @@ Json Whole(const policy::Policy& policy) {
   auto resources = BuildStatic(testing::SmallInputs(policy), testing::Types(), Bodies::kKeep);
   EXPECT_TRUE(resources.ok()) << resources.status();
   resources->push_back(*BuildRevoked({"s-1", "s-2"}, testing::Types()));
+  for (const policy::Credential& credential : policy.credentials) {
+    credentials::Material material;
+    material.value = base::Secret("value");
+    material.certificate = "chain";
+    material.access_key_id = "id";
+    std::vector<Resource> built = *BuildCredential(credential, material);
+    for (Resource& resource : built) {
+      if (resource.type_url != kExtensionType) continue;
+      resource.body = *testing::Types().ToJson(kExtensionType, resource.value);
+      resources->push_back(std::move(resource));
+    }
+  }
   return testing::Inlined(*resources, BuildBootstrap({.node_id = "edge-1",
                                                       .deployment = "acme-dev",
                                                       .control_socket = "/tmp/control.sock",

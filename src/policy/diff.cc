@@ -32,6 +32,8 @@ std::string_view KindText(CredentialKind kind) {
       return "basic";
     case CredentialKind::kMtls:
       return "mtls";
+    case CredentialKind::kAwsSigv4:
+      return "aws_sigv4";
   }
   return "unknown";
 }
@@ -59,6 +61,8 @@ Fields CredentialFields(const Credential& credential) {
   fields.emplace_back("kind", KindText(credential.kind));
   AddText(fields, "header", credential.header);
   AddText(fields, "username", credential.username);
+  AddText(fields, "service", credential.service);
+  AddText(fields, "region", credential.region);
   if (credential.kind == CredentialKind::kMtls) {
     fields.emplace_back("source.certificate", credential.file);
     fields.emplace_back("source.key", credential.key_file);

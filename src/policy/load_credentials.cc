@@ -10,6 +10,7 @@ namespace exeat::policy {
 namespace {
 
 constexpr std::size_t kMaxUsernameBytes = 256;
+constexpr std::size_t kMaxAwsNameBytes = 63;
 
 // Headers that frame the message, name its target or are exeat's and Envoy's own words: a
 // credential there would break the request or forge a fact.
@@ -65,6 +66,30 @@ void ReadHeader(Reader& reader, const Located& at, Credential& credential) {
     return reader.Add(*required, std::move(objection));
   }
   credential.header = *header;
+}
+
+bool IsAwsName(const std::string& text) {
+  return text.size() <= kMaxAwsNameBytes && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
+}
+
+// The two parts of a signature's scope that say where it counts.
+std::string ReadScope(Reader& reader, const Located& at, std::string_view key,
+                      std::string_view example, const Credential& credential) {
+  const auto found = reader.Get(at, key);
+  if (credential.kind != CredentialKind::kAwsSigv4) {
+    if (found) reader.Add(*found, "stands only with kind: aws_sigv4");
+    return {};
+  }
+  const auto required =
+      reader.Require(at, key, fmt::format("kind: aws_sigv4 needs the {}, like {}", key, example));
+  const auto text = required ? reader.Text(*required) : std::nullopt;
+  if (!text) return {};
+  if (IsAwsName(*text)) return *text;
+  reader.Add(*required, fmt::format("{} is no {}: a to z, digits and hyphens, like {}",
+                                    Quoted(*text), key, example));
+  return {};
 }
 
 void ReadUsername(Reader& reader, const Located& at, Credential& credential) {
@@ -143,14 +168,15 @@ void ReadHosts(Reader& reader, const Located& at, Credential& credential) {
 
 // nullopt: no kind of this version, and the keys of another kind are not worth a look.
 std::optional<CredentialKind> ReadKind(Reader& reader, const Located& at) {
-  const auto kind_at = reader.Require(at, "kind", "header, bearer, basic or mtls");
+  const auto kind_at = reader.Require(at, "kind", "header, bearer, basic, mtls or aws_sigv4");
   if (!kind_at) return std::nullopt;
-  const auto kind = reader.OneOf(*kind_at, {"header", "bearer", "basic", "mtls"},
-                                 {"aws_sigv4", "oauth2_client_credentials", "gcp"});
+  const auto kind = reader.OneOf(*kind_at, {"header", "bearer", "basic", "mtls", "aws_sigv4"},
+                                 {"oauth2_client_credentials", "gcp"});
   if (kind == "header") return CredentialKind::kHeader;
   if (kind == "bearer") return CredentialKind::kBearer;
   if (kind == "basic") return CredentialKind::kBasic;
   if (kind == "mtls") return CredentialKind::kMtls;
+  if (kind == "aws_sigv4") return CredentialKind::kAwsSigv4;
   return std::nullopt;
 }
 
@@ -165,6 +191,8 @@ Credential ReadCredential(Reader& reader, const Located& at) {
   credential.kind = *kind;
   ReadHeader(reader, at, credential);
   ReadUsername(reader, at, credential);
+  credential.service = ReadScope(reader, at, "service", "s3", credential);
+  credential.region = ReadScope(reader, at, "region", "eu-west-1", credential);
   ReadSource(reader, at, credential);
   ReadHosts(reader, at, credential);
   return credential;

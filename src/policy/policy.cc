@@ -8,7 +8,8 @@ namespace exeat::policy {
 namespace {
 
 auto Compared(const Credential& c) {
-  return std::tie(c.name, c.kind, c.header, c.username, c.file, c.key_file, c.hosts);
+  return std::tie(c.name, c.kind, c.header, c.username, c.file, c.key_file, c.service, c.region,
+                  c.hosts);
 }
 auto Compared(const ImportedCa& ca) { return std::tie(ca.certificate, ca.key); }
 auto Compared(const Destination& d) {

@@ -28,10 +28,11 @@ enum class Posture {
 };
 
 enum class CredentialKind {
-  kHeader,  // the value stands in `header` as it is
-  kBearer,  // Authorization: Bearer VALUE
-  kBasic,   // Authorization: Basic base64(username:VALUE)
-  kMtls,    // a client certificate in the TLS handshake, no header
+  kHeader,    // the value stands in `header` as it is
+  kBearer,    // Authorization: Bearer VALUE
+  kBasic,     // Authorization: Basic base64(username:VALUE)
+  kMtls,      // a client certificate in the TLS handshake, no header
+  kAwsSigv4,  // an AWS signature of each request
 };
 
 struct Credential {
@@ -41,8 +42,10 @@ struct Credential {
   std::string username;                  // kBasic only
   std::string file;                      // absolute path of the watched source; kMtls: of the chain
   std::string key_file;                  // kMtls only; may be the same
-  std::vector<std::string> hosts;        // canonical; allows more than one registrable domain
-  int line = 0;                          // of the source in the file; not compared
+  std::string service;                   // kAwsSigv4 only, as is the region
+  std::string region;
+  std::vector<std::string> hosts;  // canonical; allows more than one registrable domain
+  int line = 0;                    // of the source in the file; not compared
   bool operator==(const Credential& other) const;
 };
 

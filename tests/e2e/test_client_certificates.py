@@ -44,10 +44,20 @@ def put(bench, pair):
 
 @pytest.fixture
 def pair(bench, edge, bank, clients):
-    """The pair behind the credential, put back when the test is done."""
+    """The pair behind the credential; a good one stands there when the test is done."""
     yield lambda made: put(bench, made)
-    put(bench, clients.client("first"))
-    wait_for(lambda: presented(edge, bank) == "first", "the first certificate is back", 60)
+    # One that was never there: a connection of before may still present the former one.
+    name = f"good-{bank.accepts}"
+    put(bench, clients.client(name))
+    wait_for(lambda: presented(edge, bank) == name, "the new certificate is presented", 60)
+
+
+@pytest.fixture
+def files(bench, edge, bank, clients):
+    """The directory of the two files, in which any good pair stands again in the end."""
+    yield bench.directory
+    put(bench, clients.client("restored"))
+    wait_for(lambda: presented(edge, bank), "a certificate is presented again", 10)
 
 
 def url(bank, host=HOSTS[0]):
@@ -63,7 +73,7 @@ def presented(edge, bank, **options):
 @pytest.mark.parametrize("leg", ["connect", "transparent"])
 @pytest.mark.parametrize("http", ["1.1", "2"])
 def test_the_certificate_is_presented_and_nothing_else_is_said(edge, bank, leg, http):
-    assert presented(edge, bank, leg=leg, http=http) == "first"
+    assert presented(edge, bank, leg=leg, http=http)
     names = {name.lower() for name, _ in bank.requests[-1].headers}
     assert not [name for name in names if name.startswith("x-exeat") or name == "authorization"]
 
@@ -99,7 +109,7 @@ WITHDRAWALS = {
 
 
 @pytest.mark.parametrize("how", WITHDRAWALS)
-def test_a_withdrawn_pair_is_presented_no_more(edge, bench, bank, clients, pair, how):
+def test_a_withdrawn_pair_is_presented_no_more(edge, bank, clients, files, how):
     """Neither where Check is asked nor in a tunnel in which it is not."""
     token = edge.token()
     assert guest.get(edge, url(bank), token).status == 200  # a connection stands to the origin
@@ -107,7 +117,7 @@ def test_a_withdrawn_pair_is_presented_no_more(edge, bench, bank, clients, pair,
     vetted, _ = guest.open_client(edge, url(bank, host), token)
     ask = lambda: vetted.request("GET", "/", f"{host}:{bank.port}")  # noqa: E731
     assert ask().status == 200
-    WITHDRAWALS[how](bench.directory, clients)
+    WITHDRAWALS[how](files, clients)
     wait_for(lambda: guest.get(edge, url(bank), token).status != 200, "it is noticed", 10)
     wait_for(lambda: ask().status != 200, "it is in force in Envoy", 10)
     before = len(bank.requests), bank.accepts

@@ -44,6 +44,7 @@ inline Json Inlined(const std::vector<Resource>& resources, const std::string& b
   const auto filters = BodiesOf(resources, kExtensionType);
   for (auto& [name, body] : BodiesOf(resources, kClusterType)) {
     body.erase("@type");
+    Inline(body, routes, filters);
     whole["static_resources"]["clusters"].push_back(body);
   }
   for (auto& [name, body] : BodiesOf(resources, kListenerType)) {

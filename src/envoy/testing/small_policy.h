@@ -38,7 +38,11 @@ inline policy::Policy SmallPolicy() {
       {.name = "anthropic", .kind = policy::CredentialKind::kHeader, .header = "x-api-key"},
       {.name = "openai", .kind = policy::CredentialKind::kBearer},
       {.name = "git", .kind = policy::CredentialKind::kBasic, .username = "x-access-token"},
-      {.name = "bank", .kind = policy::CredentialKind::kMtls, .header = ""}};
+      {.name = "bank", .kind = policy::CredentialKind::kMtls, .header = ""},
+      {.name = "s3",
+       .kind = policy::CredentialKind::kAwsSigv4,
+       .service = "s3",
+       .region = "eu-west-1"}};
   policy.destinations = {
       {.name = "anthropic",
        .host = "api.anthropic.test",
@@ -55,7 +59,8 @@ inline policy::Policy SmallPolicy() {
        .authorize = policy::Authorize::kConnection},
       {.name = "git", .host = "git.test", .ports = {443}, .credential = "git", .grant = "git"},
       {.name = "docs", .host = "docs.test", .ports = {443}},
-      {.name = "bank", .host = "bank.test", .ports = {443}, .credential = "bank"}};
+      {.name = "bank", .host = "bank.test", .ports = {443}, .credential = "bank"},
+      {.name = "s3", .host = "s3.test", .ports = {443}, .credential = "s3"}};
   policy.limits = policy::RateLimit{600, 60};
   return policy;
 }

@@ -82,7 +82,8 @@ class Edge:
     def write_policy(self, settings=None):
         if settings is not None:
             self.policy = copy.deepcopy(settings)
-        self.policy_file.write_text(yaml.safe_dump(self.policy, sort_keys=False))
+        unshared = json.loads(json.dumps(self.policy))  # or YAML would have anchors in it
+        self.policy_file.write_text(yaml.safe_dump(unshared, sort_keys=False))
 
     def command(self):
         less = [sys.executable, str(pathlib.Path(__file__).with_name("without.py")),
